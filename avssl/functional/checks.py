@@ -1,0 +1,14 @@
+"""One sentence for every wrong value."""
+
+from __future__ import annotations
+
+
+def check(name: str, value: object, ok: bool, allowed: str) -> None:
+    """Raise ValueError "name=value; allowed: ..." unless ok."""
+    if not ok:
+        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """`check` that value is one of the choices."""
+    check(name, value, value in choices, ", ".join(choices))

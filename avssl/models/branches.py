@@ -1,0 +1,50 @@
+"""A branch encodes the views of one kind; `Branches` sends every view to its branch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from avssl.types import Views, branch_of
+
+
+class Branch(nn.Module):
+    """head(encoder(x)); without a head the encoder's output is the embedding."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(x))
+
+
+class Branches(nn.ModuleDict):
+    """Branches by name; the view "image/cam0" goes through the branch "image", as does "image/cam1".
+
+    A module that is no `Branch` becomes the encoder of one without a head.
+    ValueError (when called): a view without branch.
+    """
+
+    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
+        super().__init__({name: b if isinstance(b, Branch) else Branch(b) for name, b in branches.items()})
+
+    def forward(self, views: Views) -> dict[str, Tensor]:
+        """Un-normalised embeddings [b d] by view."""
+        return {view: self._branch(view)(x) for view, x in views.items()}
+
+    def features(self, views: Views) -> dict[str, Tensor]:
+        """What the encoders give, before the heads, [b d'] by view."""
+        return {view: self._branch(view).encoder(x) for view, x in views.items()}
+
+    def project(self, features: Views) -> dict[str, Tensor]:
+        """The heads on what `features` gave: both embeddings and features for one pass through the encoders."""
+        return {view: self._branch(view).head(x) for view, x in features.items()}
+
+    def _branch(self, view: str) -> Branch:
+        name = branch_of(view)
+        if name not in self:
+            raise ValueError(f"view {view!r} has no branch: the branches are {', '.join(self)}")
+        return self[name]  # pyright: ignore[reportReturnType]

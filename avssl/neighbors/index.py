@@ -1,0 +1,63 @@
+"""Inner-product search over the rows of a matrix, with FAISS."""
+
+from __future__ import annotations
+
+from importlib.metadata import distributions
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from avssl.functional.checks import check_choice
+from avssl.types import UserError
+
+IndexKind = str
+"""flat: exact. ivf, hnsw: faster on millions of rows, and approximate."""
+
+
+class InnerProductIndex:
+    """The M best rows of `vectors` for each query; on all GPUs when FAISS was built for them."""
+
+    def __init__(self, vectors: Float[Tensor, "n d"], kind: IndexKind = "flat") -> None:
+        check_choice("index", kind, ("flat", "ivf", "hnsw"))
+        faiss = import_faiss()
+        rows = _contiguous(vectors)
+        n, dim = rows.shape
+        match kind:
+            case "flat":
+                self._index = faiss.IndexFlatIP(dim)
+            case "ivf":
+                lists = max(1, min(int(4 * n**0.5), n // 39))  # FAISS asks for 39 training rows a list
+                self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, faiss.METRIC_INNER_PRODUCT)
+                self._index.nprobe = max(1, lists // 8)
+            case "hnsw":
+                self._index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
+                self._index.hnsw.efSearch = 128
+        if kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
+            self._index = faiss.index_cpu_to_all_gpus(self._index)
+        if not self._index.is_trained:
+            self._index.train(rows)
+        self._index.add(rows)
+
+    def search(self, query: Float[Tensor, "q d"], m: int) -> tuple[Float[Tensor, "q m"], Int64[Tensor, "q m"]]:
+        """Scores, best first, and their rows; row -1 where an approximate index found fewer than m. On the CPU."""
+        scores, rows = self._index.search(_contiguous(query), m)
+        return torch.from_numpy(scores), torch.from_numpy(rows)
+
+
+def import_faiss():
+    """The one `faiss` there may be. Raises UserError when there is none, or two that overwrite each other."""
+    names = {dist.metadata["Name"].lower().replace("_", "-") for dist in distributions() if dist.metadata["Name"]}
+    installed = sorted(name for name in names if name.startswith("faiss-"))
+    if not installed:
+        raise UserError("faiss is not installed; allowed: pip install 'avssl[faiss-cpu]' or 'avssl[faiss-gpu]'")
+    if len(installed) > 1:
+        raise UserError(f"{' and '.join(installed)} overwrite each other; uninstall both, then install one")
+    import faiss
+
+    return faiss
+
+
+def _contiguous(x: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(x.detach().float().cpu().numpy())

@@ -1,0 +1,131 @@
+"""AVID-CMA: positive sets from instances whose neighbourhoods agree in every view (arXiv 2004.12943, section 4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from avssl import distributed
+from avssl.functional.agreement import Rule, check_rule
+from avssl.functional.checks import check
+from avssl.neighbors.mining import IndexKind, mine_positives
+from avssl.objectives.bank_terms import bank_losses, check_weights, cross_pairs, make_banks, update_banks, within_pairs
+from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
+from avssl.state.contrast import BankContrast
+from avssl.state.negatives import NegativeSampler
+from avssl.types import Batch, LossOutput
+
+log = logging.getLogger(__name__)
+
+
+class AVIDCMA(Objective):
+    """AVID's cross-view instance term plus a within-view term whose positives are the instance's mined neighbours.
+
+    Negatives exclude the instance and its positives. Positives are mined from the banks before epoch
+    `warmup_epochs` (until then the loss is AVID's cross term), unless they are there already, and then every
+    `refresh_every` epochs (0 = never again). `rule`: consensus, union, or the name or index of one view.
+    `loss="nce", partition="shared"` is the published method.
+    """
+
+    positives: Tensor
+    """[num_instances, num_positives] bank rows, -1 until mined."""
+
+    def __init__(
+        self,
+        branches: nn.Module,
+        views: Sequence[str],
+        dim: int,
+        num_instances: int,
+        *,
+        num_negatives: int = 1024,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        cross_weight: float = 1.0,
+        within_weight: float = 1.0,
+        num_positives: int = 32,
+        num_negatives_within: int = 64,
+        rule: Rule = "consensus",
+        refresh_every: int = 5,
+        warmup_epochs: int = 0,
+        index: IndexKind = "flat",
+        loss: str = "nce",
+        partition: str = "shared",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_weights(cross_weight, within_weight, views)
+        check("temperature", temperature, temperature > 0, "above 0")
+        most = num_instances - 2
+        check("num_positives", num_positives, 1 <= num_positives <= most, f"1 to {most} ({num_instances} instances)")
+        check(
+            "num_negatives_within",
+            num_negatives_within,
+            1 <= num_negatives_within <= num_negatives,
+            f"1 to {num_negatives}",
+        )
+        self.branches = branches
+        self.temperature, self.cross_weight, self.within_weight = temperature, cross_weight, within_weight
+        self.num_negatives_within, self.refresh_every, self.warmup_epochs = (
+            num_negatives_within,
+            refresh_every,
+            warmup_epochs,
+        )
+        self.rule = list(views).index(rule) if rule in views else rule
+        check_rule(self.rule, len(views))
+        self.index: IndexKind = index
+        self.banks = make_banks(views, num_instances, dim, momentum)
+        self.contrast = BankContrast(list(views), loss, partition)
+        self.negatives = NegativeSampler(num_instances, num_negatives, seed)
+        self.register_buffer("positives", torch.full((num_instances, num_positives), -1))
+
+    @property
+    def partition(self) -> Tensor:
+        """Z of NCE: [] when shared, else [views, views] by (query, key); NaN until set."""
+        return self.contrast.partition
+
+    def sample_negatives(self, index: Int64[Tensor, " b"]) -> Int64[Tensor, "b k"]:
+        """Rows for each anchor, neither its own nor those of its positives; the same rows in every bank."""
+        return self.negatives(torch.cat([index[:, None], self.positives[index]], dim=1))
+
+    def before_epoch(self, epoch: int) -> None:
+        since = epoch - self.warmup_epochs
+        due = self.refresh_every > 0 and since % self.refresh_every == 0
+        if since >= 0 and (due or bool((self.positives < 0).any())):
+            self.mine()
+
+    @torch.no_grad()
+    def mine(self) -> None:
+        """Refresh `positives` from the banks; each rank searches for its share of the rows."""
+        banks = [bank.vectors for bank in self.banks.values()]
+        share = -(-len(self.positives) // distributed.world_size())
+        rows = torch.arange(share, device=self.positives.device) + distributed.rank() * share
+        mined = mine_positives(
+            banks,  # pyright: ignore[reportArgumentType]
+            self.positives.shape[1],
+            self.rule,
+            index=self.index,
+            queries=rows.clamp_max(len(self.positives) - 1),
+        )
+        self.positives.copy_(distributed.all_gather(mined.rows)[: len(self.positives)])
+        log.info("mined %d positives for each of %d instances: %s", *self.positives.T.shape, mined.summary())
+
+    def forward(self, batch: Batch) -> LossOutput:
+        z = unit_embeddings(self.branches, batch, list(self.banks))
+        views, positives = list(z), self.positives[batch.index]
+        negatives = self.sample_negatives(batch.index)
+        own, few = batch.index[:, None], negatives[:, : self.num_negatives_within]
+        state = z, self.banks, self.contrast
+        with full_precision(batch):
+            cross = bank_losses(cross_pairs(views), *state, own, negatives, self.temperature)
+            # Without positives yet, an anchor has no within term; its row 0 stands in and gets no weight.
+            within = bank_losses(within_pairs(views), *state, positives.clamp_min(0), few, self.temperature)
+            mined = self.within_weight * (positives[:, 0] >= 0)
+            total = (self.cross_weight * mean_of(cross) + mined * mean_of(within)) / (self.cross_weight + mined)
+            if self.training:
+                update_banks(self.banks, batch.index, z)
+        terms = {name: rows.mean() for name, rows in (cross | within).items()}
+        return LossOutput(total.mean(), detached(terms))

@@ -1,0 +1,1 @@
+"""Modules with buffers and nothing learned."""

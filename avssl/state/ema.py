@@ -1,0 +1,35 @@
+"""A teacher that follows its student."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+from avssl.functional.checks import check
+
+
+class EMA(nn.Module):
+    """Copy of `student` without gradients; its parameters are moving averages (mean teacher, BYOL section 3.1).
+
+    The copy keeps its own batch statistics: it sees the same views as the student does.
+    """
+
+    def __init__(self, student: nn.Module, momentum: float) -> None:
+        super().__init__()
+        check("ema", momentum, 0 <= momentum <= 1, "0 to 1")
+        self.momentum = momentum
+        self.module = copy.deepcopy(student).requires_grad_(False)
+
+    def forward(self, *args, **kwargs):
+        with torch.no_grad():
+            return self.module(*args, **kwargs)
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, progress: float) -> None:
+        """Move towards the student; the momentum rises to 1 on a cosine as progress goes 0 -> 1."""
+        momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        for mine, theirs in zip(self.module.parameters(), student.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - momentum)

@@ -1,0 +1,28 @@
+"""One slowly moving unit vector per training instance."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from avssl import distributed
+
+
+class MemoryBank(nn.Module):
+    """Rows m <- normalize(momentum * m + (1 - momentum) * z), random unit vectors at first (NPID, AVID section 3.1)."""
+
+    vectors: Tensor
+
+    def __init__(self, num_instances: int, dim: int, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("vectors", F.normalize(torch.randn(num_instances, dim), dim=1))
+
+    @torch.no_grad()
+    def update(self, index: Int64[Tensor, " b"], z: Float[Tensor, "b d"]) -> None:
+        """Move the rows of every rank's batch towards unit vectors `z`; `index` is distinct over the global batch."""
+        index, z = distributed.all_gather(index), distributed.all_gather(z.to(self.vectors.dtype))
+        moved = self.momentum * self.vectors[index] + (1 - self.momentum) * z
+        self.vectors[index] = F.normalize(moved, dim=1)

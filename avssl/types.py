@@ -1,0 +1,47 @@
+"""The words that every floor speaks: views, batches, losses, and the user's own mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Views = Mapping[str, Tensor]
+"""A view's name ("video", "audio", "image/cam0") to its values [B, ...]."""
+
+
+class UserError(ValueError):
+    """A mistake of the user's: the command prints it as one line and exits with status 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Views of the same B instances; `index` [B] holds their rows in the training manifest."""
+
+    index: Int64[Tensor, " batch"]
+    views: dict[str, Tensor]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        return Batch(
+            self.index.to(device, non_blocking=non_blocking),
+            {name: view.to(device, non_blocking=non_blocking) for name, view in self.views.items()},
+        )
+
+    def pin_memory(self) -> Batch:
+        return Batch(self.index.pin_memory(), {name: view.pin_memory() for name, view in self.views.items()})
+
+
+class LossOutput(NamedTuple):
+    """What an objective returns: the scalar to minimise, and detached terms that only the log reads."""
+
+    loss: Float[Tensor, ""]
+    terms: dict[str, Tensor]
+
+
+def branch_of(view: str) -> str:
+    """The branch that encodes a view: the part before the first slash ("image/cam0" -> "image")."""
+    return view.partition("/")[0]

@@ -1,0 +1,128 @@
+"""Claims that hold for every objective."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from cases import CASES, VIEWS, batches, make
+from ranks import run_ranks
+from torch.nn.parallel import DistributedDataParallel
+
+from avssl import distributed
+from avssl.models.batch_norm import synchronise
+from avssl.objectives.base import Objective
+from avssl.training.loop import Unpacked
+from avssl.types import Batch
+
+STEPS = 4
+
+
+def train(objective: Objective, steps: list[Batch], first: int = 0, optimizer: torch.optim.Optimizer | None = None):
+    """SGD with momentum, two steps an epoch; on several ranks each takes its slice of the batch."""
+    several = distributed.world_size() > 1
+    if several:
+        synchronise(objective, "cpu")
+    wrapped = DistributedDataParallel(Unpacked(objective), broadcast_buffers=False) if several else Unpacked(objective)
+    optimizer = optimizer or torch.optim.SGD(objective.parameters(), lr=0.05, momentum=0.9)
+    for step in range(first, len(steps)):
+        if step % 2 == 0:
+            objective.before_epoch(step // 2)
+        batch = steps[step]
+        mine = distributed.global_rows(len(batch.index) // distributed.world_size())
+        output = wrapped(batch.index[mine], {view: x[mine] for view, x in batch.views.items()})
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        objective.after_step((step + 1) / STEPS)
+    return optimizer
+
+
+def train_all_on_a_rank(rank: int, folder: Path) -> None:
+    for case in CASES:
+        objective = make(case)
+        train(objective, batches(STEPS))
+        torch.save(objective.state_dict(), folder / f"{case}-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    run_ranks(train_all_on_a_rank, 2, folder)
+    return folder
+
+
+def same(left: dict, right: dict, atol: float) -> None:
+    assert left.keys() == right.keys()
+    for key, value in left.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(value, right[key], atol=atol, rtol=1e-5 if atol else 0, equal_nan=True, msg=key)
+        else:
+            assert value == right[key], key
+
+
+@pytest.mark.filterwarnings("ignore:The `broadcast_buffers`:FutureWarning")
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_equal_one_on_parameters_and_buffers(case: str, two_ranks: Path):
+    alone = make(case)
+    train(alone, batches(STEPS))
+    for rank in range(2):
+        same(torch.load(two_ranks / f"{case}-{rank}.pt"), alone.state_dict(), atol=2e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_loaded_objective_goes_on_exactly(case: str, tmp_path: Path):
+    through, before = make(case), make(case)
+    train(through, batches(STEPS))
+    optimizer = train(before, batches(STEPS)[:2])
+    torch.save((before.state_dict(), optimizer.state_dict()), tmp_path / "state.pt")
+    after = make(case)
+    objective_state, optimizer_state = torch.load(tmp_path / "state.pt")
+    after.load_state_dict(objective_state)
+    optimizer = torch.optim.SGD(after.parameters(), lr=0.05, momentum=0.9)
+    optimizer.load_state_dict(optimizer_state)
+    train(after, batches(STEPS), first=2, optimizer=optimizer)
+    same(after.state_dict(), through.state_dict(), atol=0)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_moves_every_trained_parameter(case: str):
+    objective = make(case)
+    before = {name: p.detach().clone() for name, p in objective.named_parameters() if p.requires_grad}
+    train(objective, batches(STEPS))
+    still = [name for name, p in objective.named_parameters() if p.requires_grad and p.equal(before[name])]
+    assert not still
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith(("er", "infonce"))])
+def test_the_order_of_instances_and_of_views_does_not_matter(case: str):
+    objective, batch = make(case), batches(1)[0]
+    order = torch.randperm(8)
+    turned = Batch(batch.index[order], {view: batch.views[view][order] for view in reversed(VIEWS)})
+    torch.testing.assert_close(objective(turned).loss, objective(batch).loss, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_half_precision_encoders_give_a_finite_loss_in_float32(case: str):
+    objective, batch = make(case), batches(1)[0]
+    objective.before_epoch(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = objective(batch).loss
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_missing_view_is_named(case: str):
+    batch = batches(1)[0]
+    del batch.views["image/cam1"]
+    with pytest.raises(ValueError, match=r"image/cam1.*allowed: the batch's views"):
+        make(case)(batch)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_terms_are_detached_and_do_not_make_the_loss(case: str):
+    output = make(case)(batches(1)[0])
+    assert not any(term.requires_grad for term in output.terms.values())
