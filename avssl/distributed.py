@@ -7,6 +7,8 @@ enters the loss of every rank, so the backward of `all_gather` sums over ranks.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
@@ -57,7 +59,7 @@ def global_rows(local: int) -> slice:
     return slice(rank() * local, (rank() + 1) * local)
 
 
-def broadcast_object(value: object) -> object:
+def broadcast_object(value: Any) -> Any:
     """Rank 0's picklable `value`, on every rank."""
     if world_size() == 1:
         return value

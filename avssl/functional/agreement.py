@@ -20,7 +20,7 @@ def agreement(similarity: Float[Tensor, "views *pairs"], rule: Rule) -> Float[Te
         case "union":
             return similarity.amax(0)
         case _:
-            return similarity[rule]
+            return similarity[int(rule)]
 
 
 def check_rule(rule: Rule, views: int) -> None:

@@ -32,7 +32,7 @@ def kde_entropy(
 
     log p(z_i) = logsumexp_j(kappa <z_i, z_j>) + log C_d(kappa) - log n. `joe`: -mean_i log p(z_i);
     `plug_in`: -sum_i w_i log p(z_i), with w_i proportional to p(z_i).
-    `leave_one_out` drops j = i, whose share exp(kappa) dominates for few rows or a large kappa. Always float32 or finer.
+    `leave_one_out` drops j = i, whose share exp(kappa) dominates for few rows or a large kappa. In float32 or finer.
     """
     check_choice("estimator", estimator, ("joe", "plug_in"))
     z = z.to(torch.promote_types(z.dtype, torch.float32))

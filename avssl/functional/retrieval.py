@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -36,29 +37,21 @@ def average_precision(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g
 
     A block of t equal scores with r matches, below n items of which c match, holds a match at each of its places
     i = 1..t with probability r / t, and then (i - 1)(r - 1) / (t - 1) others are expected above it in the block:
-    precision (c + 1 + (i - 1)(r - 1) / (t - 1)) / (n + i). ValueError as `ranks`.
+    precision (c + 1 + (i - 1) b) / (n + i), b = (r - 1) / (t - 1). Its mean over i, with harmonic numbers H, is
+    b + (c + 1 - (n + 1) b)(H_{n+t} - H_n) / t, and every match of the block adds it. ValueError as `ranks`.
     """
     _check(similarity, match)
-    score, order = similarity.sort(dim=1, descending=True)
-    hit = match.gather(1, order).double()
-    place = torch.arange(score.shape[1], device=score.device).expand_as(score)
-    starts = torch.ones_like(hit, dtype=torch.bool)
-    starts[:, 1:] = score[:, 1:] != score[:, :-1]
-    block = starts.cumsum(1) - 1
-    size = torch.zeros_like(hit).scatter_add(1, block, torch.ones_like(hit)).gather(1, block)
-    hits = torch.zeros_like(hit).scatter_add(1, block, hit).gather(1, block)
-    above = place.masked_fill(~starts, 0).cummax(1).values
-    hits_above = (hit.cumsum(1) - hit).masked_fill(~starts, 0).cummax(1).values
-    before = (place - above) * (hits - 1) / (size - 1).clamp(min=1)
-    precision = (hits_above + 1 + before) / (place + 1)
-    return (hits / size * precision).sum(1) / hit.sum(1)
-
-
-def _check(similarity: Tensor, match: Tensor) -> None:
-    if similarity.isnan().any():
-        raise ValueError("similarity has NaN; allowed: numbers, and -inf for an item to leave out")
-    if not match.any(1).all():
-        raise ValueError(f"{int((~match.any(1)).sum())} of {len(match)} queries have no match in the gallery")
+    matches = match.sum(1, keepdim=True)
+    # The matches of each query, worst first, behind as many -inf as it has fewer than the query with most.
+    own = _sorted(similarity.masked_fill(~match, -torch.inf))[:, -int(matches.max()) :].contiguous()
+    real = torch.arange(own.shape[1], 0, -1, device=own.device) <= matches
+    n, t = _above_and_level(_sorted(similarity), own)
+    c, r = _above_and_level(own, own)
+    r = torch.minimum(c + r, matches) - c  # a match may itself have the score -inf
+    harmonic = _harmonic(similarity.shape[1]).to(own.device)
+    b = (r - 1) / (t - 1).clamp(min=1)
+    precision = b + (c + 1 - (n + 1) * b) * (harmonic[n + t] - harmonic[n]) / t
+    return precision.masked_fill(~real, 0).sum(1) / matches[:, 0]
 
 
 def chance_recall_at_k(matches: Float[Tensor, " q"], gallery: Float[Tensor, " q"], k: int) -> Float[Tensor, ""]:
@@ -90,3 +83,26 @@ def _all_wrong(matches: Tensor, gallery: Tensor, k: int) -> Tensor:
     wrong = gallery - matches
     log = (wrong + 1).lgamma() - (gallery + 1).lgamma() + (gallery - k + 1).lgamma() - (wrong - k + 1).lgamma()
     return log.exp().masked_fill(k > wrong, 0)
+
+
+def _sorted(x: Tensor) -> Tensor:
+    # numpy sorts rows of float32 27 times faster than torch does.
+    return torch.from_numpy(np.sort(x.detach().cpu().numpy(), axis=1)).to(x.device)
+
+
+def _above_and_level(ascending: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    """How many of a row are better than each score, and how many are equal to it."""
+    upto = torch.searchsorted(ascending, score, right=True)
+    return ascending.shape[1] - upto, upto - torch.searchsorted(ascending, score)
+
+
+def _harmonic(n: int) -> Tensor:
+    """H_0 to H_n."""
+    return torch.cat([torch.zeros(1).double(), torch.arange(1, n + 1).double().reciprocal().cumsum(0)])
+
+
+def _check(similarity: Tensor, match: Tensor) -> None:
+    if similarity.isnan().any():
+        raise ValueError("similarity has NaN; allowed: numbers, and -inf for an item to leave out")
+    if not match.any(1).all():
+        raise ValueError(f"{int((~match.any(1)).sum())} of {len(match)} queries have no match in the gallery")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 from torch import Tensor
 
 from avssl.functional.checks import check
@@ -61,4 +61,5 @@ def _log_series(order: float, kappa: float) -> float:
     m <= kappa/2, and terms fall off like a Gaussian of width sqrt(kappa) beyond it.
     """
     m = np.arange(math.ceil(kappa / 2 + 10 * math.sqrt(kappa)) + 50)
-    return float(logsumexp(2 * m * math.log(kappa / 2) - gammaln(m + 1) - gammaln(m + order + 1)))
+    terms = 2 * m * math.log(kappa / 2) - gammaln(m + 1) - gammaln(m + order + 1)
+    return np.logaddexp.reduce(terms).item()

@@ -74,7 +74,7 @@ class AVIDCMA(Objective):
             refresh_every,
             warmup_epochs,
         )
-        self.rule = list(views).index(rule) if rule in views else rule
+        self.rule = list(views).index(str(rule)) if rule in views else rule
         check_rule(self.rule, len(views))
         self.index: IndexKind = index
         self.banks = make_banks(views, num_instances, dim, momentum)

@@ -18,7 +18,7 @@ class BankContrast(nn.Module):
 
     `partition` Z is the mean of exp(score) over negatives and ranks. `shared`: from the first term of the first
     batch, then frozen for all terms, as AVID's published code does. `per_term`: one for each term, followed by an
-    exponential moving average with momentum `tracking`, because the score scale of terms differs and drifts. NaN until set.
+    exponential moving average with momentum `tracking`, because the scores of terms differ and drift. NaN until set.
     """
 
     partition: Tensor

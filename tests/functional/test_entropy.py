@@ -95,5 +95,5 @@ def test_an_unused_cluster_costs_no_nan():
 
 @pytest.mark.parametrize("kappa", [0.0, -1.0])
 def test_kappa_must_be_positive(kappa: float):
-    with pytest.raises(ValueError, match="kappa=.*allowed: numbers above 0"):
+    with pytest.raises(ValueError, match=r"kappa=.*allowed: numbers above 0"):
         vmf_log_normalizer(8, kappa)

@@ -46,6 +46,10 @@ def test_negative_scores_count_and_minus_infinity_leaves_out():
     match = torch.tensor([[True, False, False]])
     assert ranks(similarity, match).tolist() == [3.0]
     assert ranks(torch.tensor([[-0.9, -torch.inf, -0.7]]), match).tolist() == [2.0]
+    # The second query's only match is left out with another: it lies at place 2 or 3.
+    similarity = torch.tensor([[0.5, 0.1, -0.2], [-torch.inf, 0.3, -torch.inf]])
+    match = torch.tensor([[True, False, True], [True, False, False]])
+    torch.testing.assert_close(average_precision(similarity, match).tolist(), [(1 + 2 / 3) / 2, (1 / 2 + 1 / 3) / 2])
 
 
 def test_collapse_is_not_rewarded():

@@ -5,8 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avssl.neighbors import InnerProductIndex, mine_positives
-from avssl.neighbors import mining
+from avssl.neighbors import InnerProductIndex, mine_positives, mining
 
 
 def banks(kind: str, n: int = 300, d: int = 8, views: int = 2) -> list[torch.Tensor]:

@@ -48,7 +48,7 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
     "er_sphere_ema": lambda b, v: ER(b, v, DIM, target="ema", ema=0.5, leave_one_out=True, predictor_width=8),
     "er_discrete_self": lambda b, v: ER(b, v, DIM, support="discrete", num_clusters=4),
     "er_discrete_ema": lambda b, v: ER(b, v, DIM, support="discrete", target="ema", num_clusters=4, predictor_width=8),
-    "infonce": lambda b, v: InfoNCE(b, v),
+    "infonce": InfoNCE,
 }
 
 

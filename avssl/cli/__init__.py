@@ -1,0 +1,1 @@
+"""The commands: the only importers of hydra."""

@@ -1,0 +1,110 @@
+"""From a composed config to the objects it describes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from avssl import distributed
+from avssl.data.clips import AudioView, VideoView, View, min_duration
+from avssl.data.manifest import Manifest
+from avssl.data.scan import scan
+from avssl.data.statistics import spectrogram_statistics
+from avssl.models.branches import Branches
+from avssl.training.checkpoint import Checkpoint, load
+from avssl.types import UserError
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def make_fabric(trainer: DictConfig) -> Fabric:
+    """Fabric for one process, or for those that torchrun started; each rank computes all buffers, none is broadcast."""
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", str(trainer.devices)))
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    strategy = DDPStrategy(broadcast_buffers=False) if devices * nodes > 1 else "auto"
+    fabric = Fabric(
+        accelerator=trainer.accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=trainer.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def open_manifest(data: DictConfig, views: Mapping[str, View], keep: Path) -> tuple[Manifest, Counter[str]]:
+    """The usable rows of data.manifest, or else of a scan of data.root, and how many are left out for which reason.
+
+    The main rank scans, keeps what it found as the file `keep` and prints the counts; the others read its file.
+    """
+    require = required_streams(views)
+    root, duration_s = Path(data.root).expanduser(), min_duration(views)
+    if data.manifest is None and distributed.is_main():
+        found = scan_with_progress(root, require, duration_s, workers=data.workers)
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        found.write(keep)
+    distributed.barrier()
+    manifest = Manifest.read(Path(data.manifest).expanduser() if data.manifest else keep, root)
+    usable, left_out = manifest.select(require, duration_s)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    if distributed.is_main():
+        console.print(f"{root}: {len(usable)} usable, {left_out.total()} left out{f' ({reasons})' if reasons else ''}")
+    if len(usable) == 0:
+        need = f"{' and '.join(require)} of {duration_s:g} s and more"
+        raise UserError(f"data.root={root} has no usable file ({reasons}); allowed: files with {need}")
+    return usable, left_out
+
+
+def required_streams(views: Mapping[str, View]) -> list[str]:
+    """The streams that a file needs for these views, picture first."""
+    return sorted({"video" if isinstance(view, VideoView) else "audio" for view in views.values()}, reverse=True)
+
+
+def scan_with_progress(root: Path, require: list[str], min_duration_s: float, workers: int) -> Manifest:
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as progress:
+        task = progress.add_task(f"scanning {root.name}", total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        return scan(root, require=require, min_duration_s=min_duration_s, workers=workers, on_file=advance)
+
+
+def make_views(views: DictConfig | dict[str, Any]) -> dict[str, View]:
+    return instantiate(views, _convert_="all")
+
+
+def fill_statistics(config: DictConfig, manifest: Manifest) -> None:
+    """Measure the spectrogram's mean and deviation per band, unless the config has them, into the `runtime` node."""
+    audio = [view for view in make_views(config.data.views).values() if isinstance(view, AudioView)]
+    if not audio or config.runtime.audio_mean is not None:
+        return
+    statistics = spectrogram_statistics(manifest, audio[0], config.seed) if distributed.is_main() else None
+    config.runtime.audio_mean, config.runtime.audio_std = distributed.broadcast_object(statistics)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Plain containers without interpolations, as a checkpoint stores them."""
+    return OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportReturnType]
+
+
+def load_encoders(run: str, device: torch.device) -> tuple[Branches, Checkpoint]:
+    """The encoders of a run in evaluation mode, and the checkpoint that they come from."""
+    checkpoint = load(Path(run).expanduser())
+    branches = instantiate(checkpoint.config["objective"]["branches"], _convert_="all")
+    prefix = "branches."
+    mine = {key.removeprefix(prefix): value for key, value in checkpoint.objective.items() if key.startswith(prefix)}
+    branches.load_state_dict(mine)
+    return branches.eval().to(device), checkpoint

@@ -1,0 +1,54 @@
+"""What a training shows while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from avssl import distributed
+from avssl.cli.assemble import console
+from avssl.training.checkpoint import Position
+from avssl.training.loop import Plan
+from avssl.training.run_log import RunLog
+
+
+class TrainingDisplay:
+    """A progress bar and the run's log, on the main rank; without a terminal, one line per epoch instead of the bar."""
+
+    def __init__(self, out: Path, plan: Plan, start: Position) -> None:
+        self._plan, self._first = plan, start.epoch * plan.steps_per_epoch + start.step
+        self._log = RunLog(out, self._first) if distributed.is_main() else None
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "loss {task.fields[loss]:.4f}  {task.fields[speed]:.0f} clips/s  {task.fields[wait]:.0%} waiting"
+            ),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not (distributed.is_main() and console.is_terminal),
+        )
+
+    def __enter__(self) -> TrainingDisplay:
+        self._bar.start()
+        fields = {"epoch": "-", "loss": float("nan"), "speed": 0.0, "wait": 0.0}
+        self._task = self._bar.add_task("train", total=self._plan.steps, completed=self._first, **fields)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        if self._log:
+            self._log.close()
+
+    def log(self, step: int, row: dict[str, float]) -> None:
+        """Write the numbers of a logged step."""
+        if self._log is None:
+            return
+        self._log.write(step, row)
+        epoch = f"{int(row['epoch'] - 1e-9) + 1}/{self._plan.epochs}"
+        speed, wait = row["clips_per_s"], row["waiting"]
+        self._bar.update(self._task, completed=step, epoch=epoch, loss=row["loss"], speed=speed, wait=wait)
+        if not console.is_terminal and step % self._plan.steps_per_epoch < self._plan.log_every:
+            console.print(f"epoch {epoch}  loss {row['loss']:.4f}  {speed:.0f} clips/s  {wait:.0%} waiting", style=None)

@@ -1,0 +1,59 @@
+"""avssl-search: the clips whose sound, or picture, goes with a query's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from rich.table import Table
+
+from avssl.cli.assemble import console, load_encoders, make_views, required_streams
+from avssl.cli.common import command
+from avssl.data.clips import Broken, ClipDataset, ClipKey, View
+from avssl.data.manifest import Manifest, status_of
+from avssl.data.scan import describe
+from avssl.evaluation.embeddings import Embeddings
+from avssl.models.branches import Branches
+from avssl.neighbors import InnerProductIndex
+from avssl.types import UserError
+
+
+@command("search")
+def main(config: DictConfig) -> None:
+    embeddings = Embeddings.read(Path(config.embeddings).expanduser())
+    for key in ("from", "to"):
+        if config[key] not in embeddings.views:
+            raise UserError(f"{key}={config[key]}; allowed: {', '.join(embeddings.views)}")
+    if not 1 <= config.k <= len(embeddings):
+        raise UserError(f"k={config.k}; allowed: 1 to {len(embeddings)}, the number of clips")
+    branches, checkpoint = load_encoders(config.checkpoint or embeddings.card["checkpoint"], torch.device("cpu"))
+    view = make_views(checkpoint.config["data"]["views"])[config["from"]]
+    query = embed_query(branches, config["from"], view, Path(config.query).expanduser())
+    scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(query, config.k)
+    table = Table(
+        "rank", "score", "clip", "label", "start s", title=f"{config['from']} of {config.query} -> {config.to}"
+    )
+    labels, paths, starts = embeddings.labels, embeddings.paths, embeddings.start_s
+    for rank, (score, row) in enumerate(zip(scores[0].tolist(), rows[0].tolist(), strict=True), start=1):
+        table.add_row(str(rank), f"{score:.3f}", paths[row], labels[row], f"{starts[row]:.2f}")
+    console.print(table)
+
+
+def embed_query(branches: Branches, name: str, view: View, file: Path) -> torch.Tensor:
+    """Unit embedding [1 d] of one view at the middle of a file. Raises UserError when the file lacks its stream."""
+    if not file.is_file():
+        raise UserError(f"query={file}; allowed: a media file")
+    facts, require = describe(file.parent, file.name), required_streams({name: view})
+    status = status_of(facts, require, view.duration_s)
+    if status != "ok":
+        reason = f"{status} {facts['detail']}".strip()
+        raise UserError(f"query={file}: {reason}; allowed: a file with {require[0]} of {view.duration_s:g} s and more")
+    dataset = ClipDataset(Manifest.of(file.parent, [facts]), {name: view}, seed=0, train=False, clips_per_video=1)
+    sample = dataset[ClipKey(0, 0, 0)]
+    if isinstance(sample, Broken):
+        raise UserError(f"query={file}: {sample.reason}")
+    with torch.inference_mode():
+        embedding = branches({name: sample.views[name][None]})[name]
+    return F.normalize(embedding, dim=1)

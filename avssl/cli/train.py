@@ -1,0 +1,149 @@
+"""avssl-train: a folder of unlabelled videos to encoders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from lightning_fabric import Fabric
+from omegaconf import DictConfig
+
+from avssl import distributed
+from avssl.cli.assemble import console, fill_statistics, make_fabric, make_views, open_manifest, resolved
+from avssl.cli.common import command
+from avssl.cli.display import TrainingDisplay
+from avssl.cli.resume import check_same_training, resume_point
+from avssl.data.clips import ClipDataset
+from avssl.data.loader import batches, train_loader
+from avssl.data.manifest import Manifest
+from avssl.data.sampler import EpochSampler
+from avssl.models.batch_norm import synchronise
+from avssl.objectives.base import Objective
+from avssl.training.checkpoint import LAST, Checkpoint, Position, load, save
+from avssl.training.loop import Plan, Trainer, Unpacked
+from avssl.training.meter import Meter
+from avssl.training.optim import make_optimizer
+from avssl.training.report import write_report
+from avssl.training.warm_start import warm_start
+from avssl.types import Batch
+
+INTERRUPTED = 130
+
+INTERRUPTED = 130
+
+
+@command("train")
+def main(config: DictConfig) -> None:
+    fabric = make_fabric(config.trainer)
+    out = Path(config.out)
+    saved = resume_point(out, config.resume)
+    manifest, _ = open_manifest(config.data, make_views(config.data.views), out / "manifest.parquet")
+    sampler = prepare(config, manifest)
+    if saved:
+        check_same_training(saved, resolved(config), manifest.ids)
+    objective = build_objective(config, manifest, fabric, fresh=saved is None)
+    optimizer = make_optimizer(objective, instantiate(config.optim.optimizer))
+    wrapped, fabric_optimizer = fabric.setup(Unpacked(objective), optimizer)
+    if saved:
+        objective.load_state_dict(saved.objective)
+        optimizer.load_state_dict(saved.optimizer)
+    plan, start = make_plan(config, sampler), saved.position if saved else Position()
+    facts = {
+        "instances": f"{len(manifest)} from {manifest.root}",
+        "epochs": f"{plan.epochs} of {plan.steps_per_epoch} steps of {config.data.batch_size} clips",
+        "parameters": f"{sum(p.numel() for p in objective.branches.parameters()) / 1e6:.2f} M",
+        "device": f"{fabric.device}, {distributed.world_size()} process(es)",
+    }
+    with TrainingDisplay(out, plan, start) as display:
+        finished = Trainer(
+            fabric=fabric,
+            objective=objective,
+            wrapped=wrapped,
+            optimizer=fabric_optimizer,  # pyright: ignore[reportArgumentType]
+            schedule=instantiate(config.optim.schedule),
+            plan=plan,
+            meter=Meter(manifest.ids),
+            batches=epoch_reader(config, manifest, sampler, pin_memory=fabric.device.type == "cuda"),
+            on_log=display.log,
+            on_save=saver(config, manifest, objective, optimizer),
+        ).fit(start)
+    if distributed.is_main():
+        report = write_report(out, f"avssl-train {config.name}", facts)
+        console.print(f"checkpoint {out / LAST}\nreport     {report}")
+    if not finished:
+        console.print("stopped by a signal; the same command with resume=auto goes on")
+        sys.exit(INTERRUPTED)
+
+
+def prepare(config: DictConfig, manifest: Manifest) -> EpochSampler:
+    """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
+    config.runtime.views = list(config.data.views)
+    config.runtime.num_instances = len(manifest)
+    config.runtime.max_negatives = len(manifest) - 1
+    data, ranks = config.data, (distributed.rank(), distributed.world_size())
+    sampler = EpochSampler(len(manifest), data.batch_size, data.clips_per_video, config.seed, *ranks)
+    config.runtime.steps = config.trainer.epochs * sampler.steps_per_epoch
+    fill_statistics(config, manifest)
+    return sampler
+
+
+def make_plan(config: DictConfig, sampler: EpochSampler) -> Plan:
+    trainer = config.trainer
+    return Plan(
+        epochs=trainer.epochs,
+        steps_per_epoch=sampler.steps_per_epoch,
+        log_every=trainer.log_every,
+        save_every=trainer.save_every,
+        clip_gradients=trainer.clip_gradients,
+        seed=config.seed,
+    )
+
+
+def build_objective(config: DictConfig, manifest: Manifest, fabric: Fabric, fresh: bool) -> Objective:
+    torch.manual_seed(config.seed)  # the same start on every rank
+    objective: Objective = instantiate(config.objective, _convert_="all")
+    if fresh and config.init:
+        taken = warm_start(objective, load(Path(config.init).expanduser()), manifest.ids)
+        if distributed.is_main():
+            console.print(f"from {config.init}: {taken}")
+    if distributed.world_size() > 1:
+        synchronise(objective, fabric.device)
+    return objective
+
+
+def epoch_reader(
+    config: DictConfig, manifest: Manifest, sampler: EpochSampler, pin_memory: bool
+) -> Callable[[Position], Iterator[Batch]]:
+    """From a position to the batches that remain of its epoch."""
+    data = config.data
+    dataset = ClipDataset(
+        manifest, make_views(data.views), seed=config.seed, train=True, clips_per_video=data.clips_per_video
+    )
+    loader = train_loader(dataset, sampler, data.workers, pin_memory)
+
+    def rest_of_epoch(position: Position) -> Iterator[Batch]:
+        sampler.at(position.epoch, position.step)
+        return batches(loader)
+
+    return rest_of_epoch
+
+
+def saver(
+    config: DictConfig, manifest: Manifest, objective: Objective, optimizer: torch.optim.Optimizer
+) -> Callable[[Position], None]:
+    """Writes the checkpoint, which is the same on every rank, from the main one."""
+    out, settings, ids = Path(config.out), resolved(config), manifest.ids
+
+    def save_at(position: Position) -> None:
+        if not distributed.is_main():
+            return
+        checkpoint = Checkpoint(settings, ids, position, objective.state_dict(), optimizer.state_dict())
+        save(out / LAST, checkpoint)
+        keep = config.trainer.keep_every
+        if keep and position.step == 0 and position.epoch % keep == 0:
+            save(out / f"epoch-{position.epoch:04d}.pt", checkpoint)
+
+    return save_at

@@ -1,0 +1,134 @@
+"""Clips of the files of a manifest: where they lie, and how they become views."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from avssl.data.decode.media import DecodeError
+from avssl.data.decode.pyav import Reader
+from avssl.data.manifest import Manifest
+from avssl.data.samples import Broken, ClipKey, Sample
+
+Transform = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoView:
+    """`frames` frames at `fps`, decoded at `short_side` pixels where they are larger: uint8 [t 3 h w] to transforms."""
+
+    frames: int = 8
+    fps: float | int = 16.0
+    short_side: int | None = None
+    train: Transform
+    eval: Transform
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / self.fps
+
+    def read(self, reader: Reader, start_s: float) -> Tensor:
+        return reader.frames([start_s + frame / self.fps for frame in range(self.frames)], self.short_side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioView:
+    """`duration_s` of mono sound at `rate_hz`: float32 [1 n] to transforms.
+
+    In training its middle lies up to `jitter_s` from the video clip's, which it contains.
+    """
+
+    duration_s: float | int = 2.0
+    rate_hz: int = 24_000
+    jitter_s: float | int = 0.5
+    train: Transform
+    eval: Transform
+
+    def read(self, reader: Reader, start_s: float) -> Tensor:
+        return reader.audio(start_s, self.duration_s, self.rate_hz)
+
+
+View = VideoView | AudioView
+
+
+def seed_for(*parts: object) -> int:
+    """A seed of 63 bits that depends on all the parts, in this order, and on nothing else."""
+    text = "\0".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
+
+
+def min_duration(views: Mapping[str, View]) -> float:
+    """The span in s that a file needs for these views."""
+    return float(max(view.duration_s for view in views.values()))
+
+
+class ClipDataset(Dataset[Sample | Broken]):
+    """Clips by their keys. A sample depends on (seed, key, instance id, view's name) only: not on worker or order."""
+
+    def __init__(
+        self, manifest: Manifest, views: Mapping[str, View], *, seed: int, train: bool, clips_per_video: int
+    ) -> None:
+        self.manifest, self.views = manifest, dict(views)
+        self.seed, self.train, self.clips_per_video = seed, train, clips_per_video
+        self._ids = manifest.ids
+        self._spans = list(zip(manifest.column("start_s"), manifest.column("duration_s"), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, key: ClipKey) -> Sample | Broken:
+        path = self.manifest.path(key.row)
+        try:
+            with Reader(path) as reader, torch.random.fork_rng(devices=[]):
+                return self._sample(reader, key)
+        except DecodeError as error:
+            return Broken(key.row, str(path), error.reason)
+
+    def _sample(self, reader: Reader, key: ClipKey) -> Sample:
+        starts, views = self._starts(key), {}
+        for name, view in self.views.items():
+            self._reseed(key, name, "augment")
+            views[name] = (view.train if self.train else view.eval)(view.read(reader, starts[name]))
+        videos = [name for name, view in self.views.items() if isinstance(view, VideoView)]
+        return Sample(key.row, views, starts[(videos or list(views))[0]])
+
+    def _starts(self, key: ClipKey) -> dict[str, float]:
+        """Start in s of each view's window."""
+        span, starts = self._spans[key.row], dict[str, float]()
+        videos = {name: view for name, view in self.views.items() if isinstance(view, VideoView)}
+        for name in sorted(self.views, key=lambda name: name not in videos):
+            self._reseed(key, name, "place")
+            view, share = self.views[name], float(torch.rand(()))
+            partner = None if name in videos else partner_of(name, list(videos))
+            if isinstance(view, AudioView) and partner:
+                offset_s = view.jitter_s * (2 * share - 1) if self.train else 0.0
+                starts[name] = around(starts[partner], videos[partner].duration_s, view.duration_s, offset_s, span)
+            else:
+                share = share if self.train else (key.clip + 0.5) / self.clips_per_video
+                starts[name] = span[0] + share * max(span[1] - view.duration_s, 0.0)
+        return starts
+
+    def _reseed(self, key: ClipKey, view: str, purpose: str) -> None:
+        # The CPU's generator only: torch.manual_seed would also reset the accelerator's.
+        torch.default_generator.manual_seed(seed_for(self.seed, key.epoch, self._ids[key.row], key.clip, view, purpose))
+
+
+def partner_of(audio: str, videos: Sequence[str]) -> str | None:
+    """The video view whose clip an audio view contains: the one of the same variant, else the first."""
+    variant = audio.partition("/")[2]
+    return next((name for name in videos if name.partition("/")[2] == variant), videos[0] if videos else None)
+
+
+def around(
+    start_s: float, duration_s: float | int, window_s: float | int, offset_s: float, span: tuple[float, float]
+) -> float:
+    """Start of a window of `window_s` that contains the clip, off its middle by `offset_s`, inside the file's span."""
+    latest, earliest = start_s, start_s + duration_s - window_s
+    start = start_s + (duration_s - window_s) / 2 + offset_s
+    start = min(max(start, min(earliest, latest)), max(earliest, latest))
+    return max(min(start, span[0] + span[1] - window_s), span[0])

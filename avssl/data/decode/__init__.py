@@ -1,0 +1,1 @@
+"""Decoders: frames and samples at given times, in seconds."""

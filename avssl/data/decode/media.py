@@ -1,0 +1,123 @@
+"""Opening a local media file and choosing its streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from avssl.types import UserError
+
+FORMATS = {
+    *(
+        "3gp",
+        "aac",
+        "ac3",
+        "aiff",
+        "amr",
+        "asf",
+        "au",
+        "avi",
+        "caf",
+        "dv",
+        "eac3",
+        "flac",
+        "flv",
+        "gif",
+        "h264",
+        "hevc",
+    ),
+    *(
+        "matroska",
+        "mov",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpegts",
+        "mpegvideo",
+        "mxf",
+        "nut",
+        "ogg",
+        "rm",
+        "swf",
+        "wav",
+        "w64",
+        "wv",
+    ),
+}
+"""FFmpeg's demuxers of plain media. Playlists (hls, dash, concat, sdp) are not among them: they name other files."""
+
+
+class DecodeError(UserError):
+    """A file that cannot be decoded; `reason` says why without the file's name."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's and the system's errors into DecodeError."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        raise DecodeError(path, getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a local file, and nothing that it refers to; raises DecodeError."""
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(sorted(FORMATS))}
+    with decoding(path):
+        try:
+            return cast(InputContainer, av.open(f"file:{path}", options=options, metadata_errors="replace"))
+        except av.error.ArgumentError as error:
+            raise DecodeError(path, "not a plain media file (playlists and pictures are not read)") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The best video stream that has a decoder and is not a cover picture, set to one thread."""
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        return None
+    return cast(VideoStream, _one_thread(stream))
+
+
+def audio_stream(container: InputContainer, video: VideoStream | None) -> AudioStream | None:
+    """The best audio stream that has a decoder, preferring the one that belongs to `video`; set to one thread."""
+    stream = container.streams.best("audio", related=video)
+    return cast(AudioStream, _one_thread(stream)) if isinstance(stream, AudioStream) else None
+
+
+def start_of(stream: VideoStream | AudioStream) -> Fraction:
+    """Start of a stream on the container's clock in s; streams that do not tell start at 0."""
+    return (stream.start_time or 0) * (stream.time_base or Fraction(0))
+
+
+def origin_of(*streams: VideoStream | AudioStream | None) -> Fraction:
+    """Start of the earliest stream on the container's clock in s: time 0 of everything above the decoder."""
+    return min(start_of(stream) for stream in streams if stream is not None)
+
+
+def seek(container: InputContainer, stream: VideoStream | AudioStream, tick: int) -> None:
+    """Go to the last point no later than `tick` of the stream's clock where a decoder can start."""
+    try:
+        container.seek(tick, stream=stream)  # mp4 gives its priming packets for a time before the start only
+    except PermissionError:
+        container.seek(max(tick, stream.start_time or 0), stream=stream)  # mp3 and avi refuse such a time
+
+
+def _one_thread(stream: VideoStream | AudioStream) -> VideoStream | AudioStream:
+    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_type = "NONE"
+    return stream

@@ -1,0 +1,55 @@
+"""Workers that decode clips while the model learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from avssl.data.clips import ClipDataset
+from avssl.data.sampler import EpochSampler
+from avssl.data.samples import Broken, ClipKey, collate, collate_eval
+from avssl.data.workers import worker_context
+from avssl.types import Batch, UserError
+
+
+def train_loader(dataset: ClipDataset, sampler: EpochSampler, workers: int, pin_memory: bool = False) -> DataLoader:
+    """Batches in the sampler's order; with `workers` 0 they are decoded in the calling process."""
+    return _loader(dataset, sampler, collate, workers, pin_memory)
+
+
+def eval_loader(
+    dataset: ClipDataset, keys: Iterable[list[ClipKey]], workers: int, pin_memory: bool = False
+) -> DataLoader:
+    """One EvalBatch for each list of keys."""
+    return _loader(dataset, keys, collate_eval, workers, pin_memory)
+
+
+def batches(loader: DataLoader) -> Iterator[Batch]:
+    """A training loader's batches; raises UserError, with the file and the reason, at one that could not be decoded."""
+    for batch in loader:
+        if isinstance(batch, Broken):
+            raise UserError(f"{batch.path}: {batch.reason}; scan the folder again to leave it out")
+        yield batch
+
+
+def _loader(
+    dataset: ClipDataset, keys: Iterable[list[ClipKey]], into: Callable[..., Any], workers: int, pin_memory: bool
+) -> DataLoader:
+    return DataLoader(
+        dataset,
+        batch_sampler=keys,  # type: ignore[arg-type]  # any iterable of lists of keys
+        collate_fn=into,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=one_thread,
+        multiprocessing_context=worker_context() if workers else None,
+    )
+
+
+def one_thread(worker: int) -> None:
+    """Workers run side by side: more threads in each only get in each other's way."""
+    torch.set_num_threads(1)

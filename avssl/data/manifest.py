@@ -1,0 +1,132 @@
+"""The table of a folder's media files: one row per file, with the facts of it and whether it can be used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avssl.types import UserError
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),  # hash of the path
+        ("path", pa.string()),  # posix, relative to the root
+        ("label", pa.string()),  # name of the parent folder, "" at the root
+        ("size_bytes", pa.int64()),
+        ("has_video", pa.bool_()),
+        ("has_audio", pa.bool_()),
+        ("duration_s", pa.float64()),  # span in which all streams play, 0 when unknown
+        ("start_s", pa.float64()),  # start of that span, from the start of the file's earliest stream
+        ("width", pa.int32()),  # as shown, after rotation
+        ("height", pa.int32()),
+        ("rotation", pa.int32()),  # degrees, counter-clockwise
+        ("fps", pa.float64()),
+        ("video_codec", pa.string()),
+        ("audio_codec", pa.string()),
+        ("audio_rate_hz", pa.int32()),
+        ("channels", pa.int32()),
+        ("status", pa.string()),  # "ok" or the reason why not
+        ("detail", pa.string()),  # what the decoder says, or the file that this one is a duplicate of
+    ]
+)
+UNREADABLE, DUPLICATE = "unreadable", "duplicate"
+_ROOT = b"avssl.root"
+
+
+def instance_id(relative_path: str) -> str:
+    """The stable name of an instance: 16 hex digits of the hash of its posix path relative to the root."""
+    return hashlib.blake2b(relative_path.encode(), digest_size=8).hexdigest()
+
+
+def label_of(relative_path: str) -> str:
+    """Name of the folder that holds the file, "" at the root."""
+    return PurePosixPath(relative_path).parent.name
+
+
+def status_of(facts: Mapping[str, Any], require: Sequence[str], min_duration_s: float | int) -> str:
+    """ "ok", or the first reason why a file with these facts cannot be used."""
+    if facts["status"] in (UNREADABLE, DUPLICATE):
+        return facts["status"]
+    for stream in ("video", "audio"):
+        if stream in require and not facts[f"has_{stream}"]:
+            return f"no_{stream}"
+    if facts["duration_s"] <= 0:
+        return "no_duration"
+    return "too_short" if facts["duration_s"] < min_duration_s else "ok"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows of SCHEMA, sorted by path, and the folder that their paths are relative to."""
+
+    root: Path
+    table: pa.Table
+
+    @classmethod
+    def of(cls, root: Path, rows: Sequence[Mapping[str, Any]]) -> Manifest:
+        return cls(root, pa.Table.from_pylist(sorted(rows, key=lambda row: row["path"]), schema=SCHEMA))
+
+    @classmethod
+    def read(cls, file: Path | str, root: Path | str | None = None) -> Manifest:
+        """Read a manifest; `root` replaces the folder written in it, for one that moved. Raises UserError."""
+        try:
+            table = pq.read_table(file)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
+        if missing := [name for name in SCHEMA.names if name not in table.column_names]:
+            raise UserError(f"{file}: not a manifest: it lacks the columns {', '.join(missing)}")
+        folder = Path(root or (table.schema.metadata or {}).get(_ROOT, b".").decode())
+        if not folder.is_dir():
+            raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")
+        return cls(folder, table.select(SCHEMA.names).cast(SCHEMA).sort_by("path"))
+
+    def write(self, file: Path | str) -> None:
+        """Write the manifest as Parquet; a reader sees the old file or the whole new one."""
+        file = Path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            with part.open("wb") as stream:
+                pq.write_table(self.table.replace_schema_metadata({_ROOT: str(self.root.resolve()).encode()}), stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def ids(self) -> list[str]:
+        return self.column("id")
+
+    @property
+    def paths(self) -> list[str]:
+        return self.column("path")
+
+    @property
+    def labels(self) -> list[str]:
+        return self.column("label")
+
+    def column(self, name: str) -> list[Any]:
+        return self.table.column(name).to_pylist()
+
+    def path(self, row: int) -> Path:
+        return self.root / self.table.column("path")[row].as_py()
+
+    def select(
+        self, require: Sequence[str] = ("video", "audio"), min_duration_s: float | int = 0.0
+    ) -> tuple[Manifest, Counter[str]]:
+        """The rows that can be used, and how many are left out for each reason."""
+        statuses = [status_of(facts, require, min_duration_s) for facts in self.table.to_pylist()]
+        usable = self.table.filter(pa.array([status == "ok" for status in statuses], pa.bool_()))
+        return Manifest(self.root, usable), Counter(status for status in statuses if status != "ok")

@@ -1,0 +1,1 @@
+"""What happens to a decoded clip before the network sees it."""

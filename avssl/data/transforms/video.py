@@ -1,0 +1,77 @@
+"""From decoded frames to the input of a video encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+from torchvision.transforms import v2
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class VideoTrain:
+    """Random resized crop, flip and colour jitter, the same for all frames, then normalisation.
+
+    `area` is the range of the crop's share of the picture; `jitter` the strengths of brightness, contrast, saturation
+    and hue; `degrees`, `translate` (share of the size) and `shear` (degrees) those of a random affine motion.
+    """
+
+    def __init__(
+        self,
+        size: int = 224,
+        area: Sequence[float | int] = (0.08, 1.0),
+        ratio: Sequence[float | int] = (3 / 4, 4 / 3),
+        flip: float | int = 0.5,
+        jitter: Sequence[float | int] = (0.4, 0.4, 0.4, 0.2),
+        degrees: float | int = 0.0,
+        translate: float | int = 0.0,
+        shear: float | int = 0.0,
+        mean: Sequence[float | int] = IMAGENET_MEAN,
+        std: Sequence[float | int] = IMAGENET_STD,
+    ) -> None:
+        (least, most), (narrow, wide) = area, ratio
+        steps: list[Callable] = [v2.RandomResizedCrop(size, scale=(least, most), ratio=(narrow, wide), antialias=True)]
+        if flip:
+            steps.append(v2.RandomHorizontalFlip(flip))
+        if degrees or translate or shear:
+            turn, bilinear = (-degrees, degrees), v2.InterpolationMode.BILINEAR
+            steps.append(v2.RandomAffine(turn, (translate, translate), shear=shear or None, interpolation=bilinear))
+        if any(jitter):
+            steps.append(v2.ColorJitter(*jitter))
+        self._steps = v2.Compose(steps)
+        self._normalise = _Normalise(mean, std)
+
+    def __call__(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "3 t size size"]:
+        return self._normalise(self._steps(frames))
+
+
+class VideoEval:
+    """Resize the short side, crop the centre, normalise. `resize` is the short side, `size` that of the crop."""
+
+    def __init__(
+        self,
+        size: int = 224,
+        resize: int | None = None,
+        mean: Sequence[float | int] = IMAGENET_MEAN,
+        std: Sequence[float | int] = IMAGENET_STD,
+    ) -> None:
+        self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
+        self._normalise = _Normalise(mean, std)
+
+    def __call__(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "3 t size size"]:
+        return self._normalise(self._steps(frames))
+
+
+class _Normalise:
+    """uint8 [t 3 h w] -> float32 [3 t h w] of zero mean and unit deviation, in one multiplication and addition."""
+
+    def __init__(self, mean: Sequence[float | int], std: Sequence[float | int]) -> None:
+        mean_, std_ = (torch.tensor(tuple(values), dtype=torch.float32)[:, None, None, None] for values in (mean, std))
+        self._scale, self._shift = 1 / (255 * std_), -mean_ / std_
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        return torch.addcmul(self._shift, frames.transpose(0, 1).float(), self._scale)

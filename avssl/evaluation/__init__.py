@@ -1,0 +1,1 @@
+"""Embeddings and what they are worth."""

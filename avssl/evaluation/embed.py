@@ -1,0 +1,169 @@
+"""An embedding for every clip of a folder: in parts, so that a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from avssl import distributed
+from avssl.data.clips import Broken, ClipDataset, ClipKey
+from avssl.data.loader import eval_loader
+from avssl.data.manifest import Manifest
+from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
+from avssl.evaluation.files import whole, write_json
+from avssl.models.branches import Branches
+from avssl.types import UserError
+
+FILES_PER_PART = 256
+_MISSING = b"avssl.missing"
+
+
+def embed(
+    branches: Branches,
+    dataset: ClipDataset,
+    out: Path | str,
+    *,
+    batch_size: int,
+    workers: int,
+    device: torch.device | str,
+    card: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write `out`/embeddings.parquet and `out`/card.json, and return the card.
+
+    For each view two columns: the embedding under the view's name, the encoder's output under "{view}.feature".
+    A file that cannot be decoded is listed as missing, all its clips with it. Ranks share the parts; all see `out`.
+    card: JSON values that say what makes the embeddings; `root` and `checkpoint` are shown and used by evaluations,
+    and so are `left_out` (reason: count) and `training_overlap` (count) where they are given. A stopped run with the
+    same card, files and views goes on, a finished one is left as it is.
+    UserError: `out` holds embeddings of another card; no file can be embedded; an embedding is not finite.
+    """
+    out, manifest = Path(out), dataset.manifest
+    identity = json.loads(json.dumps({**card, **_identity(dataset)}))
+    if (done := _known(out, identity)) is not None:
+        return done
+    distributed.barrier()  # all ranks have looked before the first one writes
+    if distributed.is_main():
+        write_json(out / "parts" / CARD, identity)
+    parts = [out / "parts" / f"part-{n:05d}.parquet" for n in range(-(-len(manifest) // FILES_PER_PART))]
+    mine = [n for n in range(distributed.rank(), len(parts), distributed.world_size()) if not parts[n].exists()]
+    branches.to(device).eval()
+    for n, table in zip(mine, _tables(branches, dataset, mine, batch_size, workers, device), strict=True):
+        with whole(parts[n]) as handle:
+            pq.write_table(table, handle)
+    distributed.barrier()  # all parts are there
+    if distributed.is_main():
+        _merge(parts, out, identity, manifest)
+    distributed.barrier()  # the card is there
+    return json.loads((out / CARD).read_text("utf-8"))
+
+
+def _identity(dataset: ClipDataset) -> dict[str, Any]:
+    manifest = dataset.manifest
+    files = "\n".join(f"{i} {size}" for i, size in zip(manifest.ids, manifest.column("size_bytes"), strict=True))
+    return {
+        "files": hashlib.sha256(files.encode()).hexdigest()[:16],
+        "views": {name: {"duration_s": view.duration_s} for name, view in dataset.views.items()},
+        "clips_per_file": dataset.clips_per_video,
+    }
+
+
+def _known(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The card of a finished run with this identity. UserError: `out` belongs to another."""
+    finished = out / CARD
+    for file in (finished, out / "parts" / CARD):
+        if file.is_file():
+            found = json.loads(file.read_text("utf-8"))
+            if other := [key for key, value in identity.items() if found.get(key) != value]:
+                raise UserError(f"out={out}: holds embeddings with another {', '.join(other)}; choose another folder")
+            return found if file == finished else None
+    return None
+
+
+def _tables(
+    branches: Branches,
+    dataset: ClipDataset,
+    parts: list[int],
+    batch_size: int,
+    workers: int,
+    device: torch.device | str,
+) -> Iterator[pa.Table]:
+    """The finished table of each part, in turn."""
+    keys = [_batches(dataset, part, batch_size) for part in parts]
+    loader = eval_loader(dataset, [batch for part in keys for batch in part], workers)
+    batches = iter(track(loader, "embedding", disable=not distributed.is_main()))
+    for part in keys:
+        tables, broken = [], dict[int, Broken]()
+        for _ in part:
+            batch = next(batches)
+            broken |= {item.row: item for item in batch.broken}
+            if batch.batch is not None:
+                rows = batch.batch.index.tolist()
+                vectors = _vectors(branches, batch.batch.to(device).views)
+                _check_finite(vectors, [str(dataset.manifest.path(row)) for row in rows])
+                tables.append((rows, _rows(dataset.manifest, rows, batch.start_s, vectors)))
+        whole_files = [t.filter(pa.array([row not in broken for row in rows])) for rows, t in tables]
+        table = pa.concat_tables(whole_files) if whole_files else FACTS.empty_table()
+        yield table.replace_schema_metadata({_MISSING: json.dumps([_missing(dataset, b) for b in broken.values()])})
+
+
+def _batches(dataset: ClipDataset, part: int, batch_size: int) -> list[list[ClipKey]]:
+    rows = range(len(dataset))[part * FILES_PER_PART : (part + 1) * FILES_PER_PART]
+    keys = [ClipKey(0, row, clip) for row in rows for clip in range(dataset.clips_per_video)]
+    return [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+
+
+@torch.inference_mode()
+def _vectors(branches: Branches, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    features = branches.features(views)
+    return {**branches.project(features), **{f"{view}.feature": x for view, x in features.items()}}
+
+
+def _check_finite(vectors: Mapping[str, Tensor], paths: list[str]) -> None:
+    for name, x in vectors.items():
+        if not (finite := x.isfinite().all(1)).all():
+            raise UserError(f"{paths[int(finite.int().argmin())]}: the checkpoint's {name} of it is not finite")
+
+
+def _rows(manifest: Manifest, rows: list[int], start_s: list[float], vectors: Mapping[str, Tensor]) -> pa.Table:
+    facts = manifest.table.select(["id", "path", "label"]).take(rows).to_pydict()
+    return table_of(facts["id"], facts["path"], facts["label"], start_s, vectors)
+
+
+def _missing(dataset: ClipDataset, broken: Broken) -> dict[str, str]:
+    facts = dataset.manifest.table.select(["id", "path"]).slice(broken.row, 1).to_pylist()[0]
+    return {**facts, "reason": broken.reason}
+
+
+def _merge(parts: list[Path], out: Path, identity: dict[str, Any], manifest: Manifest) -> None:
+    """One table of all parts, held in memory one by one; then the card, which makes it valid; then the parts go."""
+    missing = [m for part in parts for m in json.loads((pq.read_schema(part).metadata or {})[_MISSING])]
+    if len(missing) == len(manifest):
+        shutil.rmtree(out / "parts")
+        raise UserError(f"{manifest.root}: no file can be embedded; {missing[0]['path']}: {missing[0]['reason']}")
+    filled = [part for part in parts if pq.read_metadata(part).num_rows]
+    schema = pq.read_schema(filled[0]).remove_metadata()
+    with whole(out / TABLE) as handle, pq.ParquetWriter(handle, schema) as writer:
+        for part in filled:
+            writer.write_table(pq.read_table(part).cast(schema))
+    clips = Embeddings(pq.read_table(out / TABLE, columns=FACTS.names))
+    card = {
+        **identity,
+        "expected": len(manifest),
+        "done": len(manifest) - len(missing),
+        "missing": missing,
+        "clips": len(clips),
+        "dims": {name: schema.field(name).type.list_size for name in schema.names if name not in FACTS.names},
+        "hash": clips.hash,
+    }
+    write_json(out / CARD, card)
+    shutil.rmtree(out / "parts")

@@ -1,0 +1,38 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from avssl.types import UserError
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[BinaryIO]:
+    """A handle to write to; the name appears when all is on the disk. UserError: the disk is full or closed to us."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    with whole(file) as handle:
+        handle.write(text.encode())
+
+
+def write_json(file: Path, value: Any) -> None:
+    write_text(file, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,109 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from avssl import distributed
+from avssl.functional.seeding import seed_for
+from avssl.objectives.base import Objective
+from avssl.training.checkpoint import Position
+from avssl.training.interrupt import Interrupt
+from avssl.training.meter import Meter
+from avssl.training.optim import Schedule, set_learning_rate
+from avssl.types import Batch, LossOutput
+
+
+class Unpacked(nn.Module):
+    """The objective as Fabric can wrap it: it looks for tensors in a call's arguments and refuses frozen dataclasses."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, index: Tensor, views: dict[str, Tensor]) -> LossOutput:
+        return self.objective(Batch(index, views))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and how often to look up."""
+
+    epochs: int
+    steps_per_epoch: int
+    log_every: int
+    save_every: int
+    """Steps between checkpoints within an epoch; there is one at the end of each epoch in any case."""
+    clip_gradients: float | None
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """An objective (`wrapped` by Fabric) with all that moves it."""
+
+    fabric: Fabric
+    objective: Objective
+    wrapped: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    plan: Plan
+    meter: Meter
+    batches: Callable[[Position], Iterator[Batch]]
+    """What remains of a position's epoch."""
+    on_log: Callable[[int, dict[str, float]], None]
+    on_save: Callable[[Position], None]
+
+    def fit(self, start: Position) -> bool:
+        """Train from `start` to the end of the plan; False when a signal ended it before, after a checkpoint."""
+        with Interrupt() as interrupt:
+            for epoch in range(start.epoch, self.plan.epochs):
+                first = start.step if epoch == start.epoch else 0
+                if first == 0:  # in the middle of an epoch its positives and centroids come from the checkpoint
+                    self.objective.before_epoch(epoch)
+                if not self._train_epoch(Position(epoch, first), interrupt):
+                    return False
+        return True
+
+    def _train_epoch(self, start: Position, interrupt: Interrupt) -> bool:
+        stream = self.batches(start)
+        for step in range(start.step, self.plan.steps_per_epoch):
+            with self.meter.waiting():
+                batch = next(stream).to(self.fabric.device, non_blocking=True)
+            self._train_step(start.epoch * self.plan.steps_per_epoch + step, batch)
+            at_end = step + 1 == self.plan.steps_per_epoch
+            done = Position(start.epoch + 1, 0) if at_end else Position(start.epoch, step + 1)
+            stop = interrupt.told(together=at_end or (step + 1) % self.plan.log_every == 0)
+            if stop or at_end or (step + 1) % self.plan.save_every == 0:
+                self.meter.check_finite()
+                self.on_save(done)
+            if stop and done.epoch < self.plan.epochs:
+                return False
+        return True
+
+    def _train_step(self, step: int, batch: Batch) -> None:
+        """Every random number in it is a function of (seed, rank, step)."""
+        self.objective.train()
+        torch.manual_seed(seed_for(self.plan.seed, distributed.rank(), step))
+        rate = set_learning_rate(self.optimizer, self.schedule(step / self.plan.steps))
+        output = self.wrapped(batch.index, batch.views)
+        self.fabric.backward(output.loss)
+        if self.plan.clip_gradients:
+            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.plan.clip_gradients)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.objective.after_step((step + 1) / self.plan.steps)
+        self.meter.add(step, batch, output)
+        if (step + 1) % self.plan.log_every == 0 or step + 1 == self.plan.steps:
+            epoch = (step + 1) / self.plan.steps_per_epoch
+            self.on_log(step + 1, {"epoch": epoch, "lr": rate, **self.meter.read()})

@@ -1,0 +1,49 @@
+"""What a run writes down while it trains: metrics.csv and TensorBoard events."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """One row of numbers per logged step; rows after `first_step`, left by a run that was cut off, are dropped."""
+
+    def __init__(self, out: Path, first_step: int = 0) -> None:
+        self.file = out / "metrics.csv"
+        self._rows = [row for row in read_metrics(self.file) if row["step"] <= first_step]
+        self._columns = list(self._rows[0]) if self._rows else []
+        self._board = SummaryWriter(out / "tensorboard", purge_step=first_step + 1)
+        if self._rows:
+            self._rewrite()
+
+    def write(self, step: int, row: dict[str, float]) -> None:
+        row = {"step": float(step), **row}
+        self._rows.append(row)
+        if set(row) - set(self._columns):
+            self._columns += [name for name in row if name not in self._columns]
+            self._rewrite()
+        else:
+            with self.file.open("a", newline="") as handle:
+                csv.DictWriter(handle, self._columns).writerow(row)
+        for name, value in row.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._board.close()
+
+    def _rewrite(self) -> None:
+        with self.file.open("w", newline="") as handle:
+            writer = csv.DictWriter(handle, self._columns)
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+
+def read_metrics(file: Path) -> list[dict[str, float]]:
+    """Rows of a metrics.csv, empty cells left out; none where there is no file."""
+    if not file.is_file():
+        return []
+    with file.open(newline="") as handle:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
