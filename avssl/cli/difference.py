@@ -7,12 +7,12 @@ from typing import Any
 
 
 def first_difference(mine: Any, theirs: Any, ignore: Sequence[str], prefix: str = "") -> tuple[str, Any, Any] | None:
-    """The first key, in order, at which two nested configs differ, with both values; keys in `ignore` may."""
+    """The first of my keys, in order, at which two nested configs differ, with both values; keys in `ignore` may."""
     if not (isinstance(mine, dict) and isinstance(theirs, dict)):
         return None if mine == theirs else (prefix, mine, theirs)
-    for key in sorted(mine.keys() | theirs.keys()):
+    for key in sorted(mine):
         if key not in ignore:
             path = f"{prefix}.{key}" if prefix else key
-            if found := first_difference(mine.get(key), theirs.get(key), ignore, path):
+            if found := first_difference(mine[key], theirs.get(key), ignore, path):
                 return found
     return None

@@ -74,3 +74,7 @@ def fingerprint(module: nn.Module) -> str:
     for name, value in module.state_dict().items():
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ from avssl.training.meter import Meter
 from avssl.training.optim import make_optimizer
 from avssl.training.report import write_report
 from avssl.training.warm_start import warm_start
-from avssl.types import Batch
+from avssl.types import Batch, UserError
 
 INTERRUPTED = 130
 
@@ -80,6 +80,8 @@ def main(config: DictConfig) -> None:
 
 def prepare(config: DictConfig, manifest: Manifest) -> EpochSampler:
     """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
+    if len(manifest) < 2:
+        raise UserError(f"data.root={manifest.root} has one usable file; allowed: 2 and more")
     config.runtime.views = list(config.data.views)
     config.runtime.num_instances = len(manifest)
     config.runtime.max_negatives = len(manifest) - 1
@@ -147,3 +149,7 @@ def saver(
             save(out / f"epoch-{position.epoch:04d}.pt", checkpoint)
 
     return save_at
+
+
+if __name__ == "__main__":
+    main()

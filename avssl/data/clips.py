@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import Reader
 from avssl.data.manifest import Manifest
 from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.functional.seeding import seed_for
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -56,12 +56,6 @@ class AudioView:
 View = VideoView | AudioView
 
 
-def seed_for(*parts: object) -> int:
-    """A seed of 63 bits that depends on all the parts, in this order, and on nothing else."""
-    text = "\0".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
-
-
 def min_duration(views: Mapping[str, View]) -> float:
     """The span in s that a file needs for these views."""
     return float(max(view.duration_s for view in views.values()))
@@ -75,14 +69,14 @@ class ClipDataset(Dataset[Sample | Broken]):
     ) -> None:
         self.manifest, self.views = manifest, dict(views)
         self.seed, self.train, self.clips_per_video = seed, train, clips_per_video
-        self._ids = manifest.ids
+        self._ids, self._paths = manifest.ids, [manifest.root / path for path in manifest.paths]
         self._spans = list(zip(manifest.column("start_s"), manifest.column("duration_s"), strict=True))
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
-        path = self.manifest.path(key.row)
+        path = self._paths[key.row]
         try:
             with Reader(path) as reader, torch.random.fork_rng(devices=[]):
                 return self._sample(reader, key)

@@ -40,7 +40,7 @@ def _loader(
 ) -> DataLoader:
     return DataLoader(
         dataset,
-        batch_sampler=keys,  # type: ignore[arg-type]  # any iterable of lists of keys
+        batch_sampler=keys,  # pyright: ignore[reportArgumentType]  # any iterable of lists of keys
         collate_fn=into,
         num_workers=workers,
         pin_memory=pin_memory,

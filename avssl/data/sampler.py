@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Sampler
 
-from avssl.data.clips import seed_for
 from avssl.data.samples import ClipKey
+from avssl.functional.seeding import seed_for
 from avssl.types import UserError
 
 

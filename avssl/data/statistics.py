@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import torch
 
-from avssl.data.clips import AudioView, ClipDataset, seed_for
+from avssl.data.clips import AudioView, ClipDataset
 from avssl.data.manifest import Manifest
 from avssl.data.samples import Broken, ClipKey
+from avssl.functional.seeding import seed_for
 from avssl.types import UserError
 
 LEAST_STD_DB = 1.0

@@ -21,7 +21,7 @@ from avssl.types import Batch, LossOutput
 
 
 class Unpacked(nn.Module):
-    """The objective as Fabric can wrap it: it looks for tensors in a call's arguments and refuses frozen dataclasses."""
+    """The objective as Fabric can wrap it: it walks through a call's arguments and refuses frozen dataclasses."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__()

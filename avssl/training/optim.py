@@ -21,7 +21,7 @@ class Schedule:
     """Share of the training in [0, 1)."""
 
     def __post_init__(self) -> None:
-        check_choice("schedule", self.kind, ("constant", "cosine"))
+        check_choice("kind", self.kind, ("constant", "cosine"))
         check("warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1, a share of the training")
 
     def __call__(self, progress: float) -> float:

@@ -117,4 +117,4 @@ def test_a_training_cut_off_inside_an_epoch_goes_on_with_the_same_losses(
     assert [row["loss"] for row in cut] == [row["loss"] for row in whole]
     for key, value in load(tmp_path / "whole").objective.items():
         other = load(tmp_path / "cut").objective[key]
-        assert torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other, key
+        torch.testing.assert_close(other, value, rtol=0, atol=0, equal_nan=True, msg=key)
