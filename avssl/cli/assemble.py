@@ -44,26 +44,31 @@ def make_fabric(trainer: DictConfig) -> Fabric:
     return fabric
 
 
-def open_manifest(data: DictConfig, views: Mapping[str, View], keep: Path) -> tuple[Manifest, Counter[str]]:
-    """The usable rows of data.manifest, or else of a scan of data.root, and how many are left out for which reason.
+def find_manifest(data: DictConfig, views: Mapping[str, View], known: Path | None = None) -> Manifest:
+    """All files of data.manifest, or of `known`, or else of a scan of data.root by the main rank."""
+    root, file = Path(data.root).expanduser(), data.manifest or known
+    if file is not None:
+        return Manifest.read(Path(file).expanduser(), root)
+    scanned = None
+    if distributed.is_main():
+        scanned = scan_with_progress(root, required_streams(views), min_duration(views), data.workers)
+    return distributed.broadcast_object(scanned)
 
-    The main rank scans, keeps what it found as the file `keep` and prints the counts; the others read its file.
+
+def usable_files(manifest: Manifest, views: Mapping[str, View]) -> tuple[Manifest, Counter[str]]:
+    """The files that all views can be cut from, and how many others there are for each reason; both are printed.
+
+    Raises UserError when no file is usable.
     """
-    require = required_streams(views)
-    root, duration_s = Path(data.root).expanduser(), min_duration(views)
-    if data.manifest is None and distributed.is_main():
-        found = scan_with_progress(root, require, duration_s, workers=data.workers)
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        found.write(keep)
-    distributed.barrier()
-    manifest = Manifest.read(Path(data.manifest).expanduser() if data.manifest else keep, root)
+    require, duration_s = required_streams(views), min_duration(views)
     usable, left_out = manifest.select(require, duration_s)
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
     if distributed.is_main():
+        root = manifest.root
         console.print(f"{root}: {len(usable)} usable, {left_out.total()} left out{f' ({reasons})' if reasons else ''}")
     if len(usable) == 0:
         need = f"{' and '.join(require)} of {duration_s:g} s and more"
-        raise UserError(f"data.root={root} has no usable file ({reasons}); allowed: files with {need}")
+        raise UserError(f"data.root={manifest.root} has no usable file ({reasons}); allowed: files with {need}")
     return usable, left_out
 
 

@@ -41,6 +41,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
 
         def main() -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"  # let hydra's own errors through to here
+            sys.path.append(str(Path.cwd()))  # a user's own objective lies beside the run
             handler = RichHandler(show_path=False, show_time=False)
             logging.basicConfig(format="%(message)s", handlers=[handler], force=True)
             logging.getLogger("avssl").setLevel("INFO")

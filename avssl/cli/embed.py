@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from avssl import distributed
-from avssl.cli.assemble import console, load_encoders, make_fabric, make_views, open_manifest
+from avssl.cli.assemble import console, find_manifest, load_encoders, make_fabric, make_views, usable_files
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
 from avssl.data.clips import ClipDataset
@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
     check_views(config.data.views, checkpoint.config["data"]["views"])
     views = make_views(checkpoint.config["data"]["views"])
     out = Path(config.out).expanduser()
-    manifest, left_out = open_manifest(config.data, views, out / "manifest.parquet")
+    manifest, left_out = usable_files(find_manifest(config.data, views), views)
     dataset = ClipDataset(manifest, views, seed=0, train=False, clips_per_video=config.data.clips)
     card = embed(
         branches,

@@ -12,7 +12,15 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
 from avssl import distributed
-from avssl.cli.assemble import console, fill_statistics, make_fabric, make_views, open_manifest, resolved
+from avssl.cli.assemble import (
+    console,
+    fill_statistics,
+    find_manifest,
+    make_fabric,
+    make_views,
+    resolved,
+    usable_files,
+)
 from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
 from avssl.cli.resume import check_same_training, resume_point
@@ -31,8 +39,10 @@ from avssl.training.warm_start import warm_start
 from avssl.types import Batch, UserError
 
 INTERRUPTED = 130
+MANIFEST = "manifest.parquet"
 
 INTERRUPTED = 130
+MANIFEST = "manifest.parquet"
 
 
 @command("train")
@@ -40,7 +50,9 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     out = Path(config.out)
     saved = resume_point(out, config.resume)
-    manifest, _ = open_manifest(config.data, make_views(config.data.views), out / "manifest.parquet")
+    views = make_views(config.data.views)
+    files = find_manifest(config.data, views, known=out / MANIFEST if saved else None)
+    manifest, _ = usable_files(files, views)
     sampler = prepare(config, manifest)
     if saved:
         check_same_training(saved, resolved(config), manifest.ids)
@@ -50,6 +62,8 @@ def main(config: DictConfig) -> None:
     if saved:
         objective.load_state_dict(saved.objective)
         optimizer.load_state_dict(saved.optimizer)
+    if distributed.is_main() and not saved:
+        files.write(out / MANIFEST)
     plan, start = make_plan(config, sampler), saved.position if saved else Position()
     facts = {
         "instances": f"{len(manifest)} from {manifest.root}",
