@@ -30,15 +30,18 @@ from avssl.neighbors import mine_positives
 from avssl.training.checkpoint import load
 from avssl.training.run_log import read_metrics
 
-AVID = ("objective=avid", "objective.num_negatives=256")
-CMA = ("objective=avid_cma", "objective.num_negatives=256", "objective.refresh_every=4", "trainer.epochs=12")
+COMMON = ("objective.num_negatives=1024", "objective.momentum=0.9")
+AVID = ("objective=avid", *COMMON)
+CMA = ("objective=avid_cma", *COMMON, "objective.refresh_every=4")
+SHARED, LAST = 22, 8  # epochs of AVID that CMA and its controls start from, and how many they add
+MORE = (f"trainer.epochs={LAST}", "optim.optimizer.lr=5e-4")
 RANDOM = ("objective=infonce", "trainer.epochs=1", "optim.optimizer.lr=0.0")  # one epoch for the batch statistics
 TAKES = {"train": range(5, 50), "test": range(5), "fit": range(10, 50), "validation": range(5, 10)}
 FEW = 5  # labels per class in the few-label probe
 
 
 class Row(NamedTuple):
-    """A line of the table: how it is trained, and from which other row's run it starts."""
+    """A line of the table: how it is trained, and from which other row's run, after SHARED epochs, it starts."""
 
     title: str
     overrides: tuple[str, ...]
@@ -49,12 +52,13 @@ ROWS = {
     "random": Row("random init", RANDOM),
     "infonce": Row("InfoNCE, 16 epochs", ("objective=infonce", "trainer.epochs=16")),
     "er": Row("ER (vMF, kappa 10, KDE leave-one-out), 18 epochs", ("objective=er", "trainer.epochs=18")),
-    "avid": Row("AVID, 30 epochs", (*AVID, "trainer.epochs=30")),
-    "avid18": Row("AVID, 18 epochs", (*AVID, "trainer.epochs=18")),
-    "avid_avid": Row("AVID 18, then AVID 12", (*AVID, "trainer.epochs=12"), "avid18"),
-    "cma": Row("AVID 18, then CMA 12", CMA, "avid18"),
-    "cma_random": Row("... random positives", (*CMA, "objective._target_=positives.random_positives"), "avid18"),
-    "cma_oracle": Row("... oracle positives", (*CMA, "objective._target_=positives.oracle_positives"), "avid18"),
+    "avid": Row(
+        "AVID, 30 epochs", (*AVID, "trainer.epochs=30", "optim.optimizer.lr=2e-3", f"trainer.keep_every={SHARED}")
+    ),
+    "cma": Row(f"AVID {SHARED}, then CMA {LAST}", (*CMA, *MORE), "avid"),
+    "avid_avid": Row(f"AVID {SHARED}, then AVID {LAST}", (*AVID, *MORE), "avid"),
+    "cma_random": Row("CMA, random positives", (*CMA, *MORE, "objective._target_=positives.random_positives"), "avid"),
+    "cma_oracle": Row("CMA, oracle positives", (*CMA, *MORE, "objective._target_=positives.oracle_positives"), "avid"),
 }
 
 
@@ -96,7 +100,7 @@ def measure(name: str, seed: int, data: Path, out: Path, parts: tuple[str, str])
         measure(row.init, seed, data, out, parts)
     train_part, test_part = parts
     source = ("data.root=" + str(data / "train"), f"data.manifest={out / train_part}.parquet", "data.workers=0")
-    init = (f"init={out / row.init}-{seed}",) if row.init else ()
+    init = (f"init={out / row.init}-{seed}/epoch-{SHARED:04d}.pt",) if row.init else ()
     labels = (f"+objective.labels={out / train_part}-labels.json",) if name == "cma_oracle" else ()
     common = ("data=av_digits", f"seed={seed}", f"out={run}", "resume=auto", "trainer.accelerator=cpu")
     command("train", *common, *source, *row.overrides, *init, *labels)
