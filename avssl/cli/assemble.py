@@ -40,6 +40,9 @@ def make_fabric(trainer: DictConfig) -> Fabric:
         strategy=strategy,
         precision=trainer.precision,
     )
+    if fabric.device.type == "cpu" and "mixed" in trainer.precision:
+        # Seen with torch 2.13: stacks of bfloat16 Conv3d on a CPU now and then give gradients of 1e33.
+        raise UserError(f"trainer.precision={trainer.precision} on a CPU; allowed there: 32-true")
     fabric.launch()
     return fabric
 

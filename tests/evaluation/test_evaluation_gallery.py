@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import lacking
 
 from avssl.data.scan import scan
 from avssl.evaluation.embeddings import Embeddings, table_of
@@ -85,7 +84,7 @@ def test_the_page_plays_in_a_browser_without_a_complaint(page, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
-        lacking("no chromium: apt-get install chromium")
+        pytest.skip("no chromium: apt-get install chromium")
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     shots = Path(os.environ.get("AVSSL_SCREENSHOTS", tmp_path))
     with playwright.sync_playwright() as driver:
