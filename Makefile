@@ -1,5 +1,6 @@
 # `make demo` and `make test` each set up all they need in .venv.
 PY := .venv/bin/python
+UV = $(shell command -v uv || echo .uv/bin/uv)
 DEMO := demo
 
 .PHONY: setup demo test lint clean
@@ -7,14 +8,15 @@ DEMO := demo
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
-	@command -v uv >/dev/null || python3 -m pip install --quiet uv
-	@test -x $(PY) || uv venv --quiet --python '>=3.11' .venv
-	uv pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[dev]'
+	@command -v uv >/dev/null || test -x .uv/bin/uv || { python3 -m venv .uv && .uv/bin/pip install --quiet uv; }
+	@test -x $(PY) || $(UV) venv --quiet --python '>=3.11' .venv
+	$(UV) pip install --quiet --python $(PY) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: setup
+	rm -rf $(DEMO)
 	$(PY) data_prep/synthetic.py $(DEMO)/videos
-	.venv/bin/avssl-train experiment=demo data.root=$(DEMO)/videos/train out=$(DEMO)/avid resume=auto
+	.venv/bin/avssl-train experiment=demo data.root=$(DEMO)/videos/train out=$(DEMO)/avid
 	.venv/bin/avssl-embed checkpoint=$(DEMO)/avid data.root=$(DEMO)/videos/test out=$(DEMO)/embeddings
 	.venv/bin/avssl-search embeddings=$(DEMO)/embeddings query=$(DEMO)/videos/test/ring/ring_00004.mp4 from=audio to=video
 	.venv/bin/avssl-eval task=retrieval embeddings=$(DEMO)/embeddings gallery=true
@@ -30,4 +32,4 @@ test: lint
 	$(PY) -m pytest
 
 clean:
-	rm -rf .venv $(DEMO) dist build
+	rm -rf .venv .uv $(DEMO) dist build

@@ -144,17 +144,18 @@ def costs(run: Path) -> dict[str, float]:
 
 
 def mining(run: Path, labels_file: Path) -> dict[str, float]:
-    """The share of the 32 mined positives that have the query's label, by rule, where the run has banks."""
-    banks = {key.split(".")[1]: value for key, value in load(run).objective.items() if key.startswith("banks.")}
-    if not banks:
-        return {}
+    """The share of the 32 mined positives that have the query's label, by rule, after SHARED epochs and at the end."""
     names = json.loads(labels_file.read_text())
     labels = torch.tensor([int(name) for name in names])
-    rules = {"consensus": "consensus", "union": "union"} | {view: row for row, view in enumerate(banks)}
     found = {}
-    for name, rule in rules.items():
-        positives = mine_positives(list(banks.values()), 32, rule).rows
-        found[f"precision/{name}"] = (labels[positives] == labels[:, None]).double().mean().item()
+    for when, file in ((f"epoch {SHARED}", run / f"epoch-{SHARED:04d}.pt"), ("end", run / "last.pt")):
+        state = load(file).objective if file.exists() else {}
+        banks = {key.split(".")[1]: value for key, value in state.items() if key.startswith("banks.")}
+        rules = {"consensus": "consensus", "union": "union"} | {view: row for row, view in enumerate(banks)}
+        for name, rule in rules.items() if banks else ():
+            positives = mine_positives(list(banks.values()), 32, rule).rows
+            right = (labels[positives] == labels[:, None]).double().mean().item()
+            found[f"precision/{when}, {name}"] = right
     return found
 
 
@@ -186,10 +187,10 @@ def table(out: Path) -> str:
         if results:
             cells = [" / ".join(spread([r[key] for r in results]) for key in keys) for keys in columns.values()]
             lines.append(f"| {row.title} | {len(results)} | " + " | ".join(cells) + " |")
-            rules = [key for key in results[0] if key.startswith("precision/")]
-            cells = [f"{key.partition('/')[2]} {spread([r[key] for r in results])}" for key in rules]
-            precision += [f"* {row.title}: {', '.join(cells)}"] if rules else []
-    return "\n".join([*lines, "", "Precision of 32 mined positives at the end of the run:", *precision])
+            mined = [key for key in results[0] if key.startswith("precision/")]
+            precision += [f"| {row.title} | {k.partition('/')[2]} | {spread([r[k] for r in results])} |" for k in mined]
+    header = ["", "Precision of 32 mined positives:", "", "| | when, rule | |", "|---|---|---|"]
+    return "\n".join([*lines, *header, *precision])
 
 
 def spread(values: list[float]) -> str:

@@ -8,8 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPO
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+REPO = Path(__file__).parents[1]
 
 
 def test_imports_go_down_only(monkeypatch: pytest.MonkeyPatch):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
+from torch import nn
 
 from avssl import distributed
 from avssl.data.clips import AudioView, VideoView, View, min_duration
@@ -30,19 +33,28 @@ console = Console(soft_wrap=True, highlight=False)
 
 def make_fabric(trainer: DictConfig) -> Fabric:
     """Fabric for one process, or for those that torchrun started; each rank computes all buffers, none is broadcast."""
+    accelerator = trainer.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator not in ("cpu", "cuda"):
+        raise UserError(f"trainer.accelerator={accelerator}; allowed: auto, cpu, cuda")
+    # Seen with torch 2.13: stacks of bfloat16 Conv3d on a CPU now and then give gradients of 1e33.
+    allowed = ("32-true",) if accelerator == "cpu" else ("32-true", "bf16-mixed")
+    if trainer.precision not in allowed:
+        raise UserError(f"trainer.precision={trainer.precision}; allowed on {accelerator}: {', '.join(allowed)}")
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", str(trainer.devices)))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
-    strategy = DDPStrategy(broadcast_buffers=False) if devices * nodes > 1 else "auto"
-    fabric = Fabric(
-        accelerator=trainer.accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        strategy=strategy,
-        precision=trainer.precision,
-    )
-    if fabric.device.type == "cpu" and "mixed" in trainer.precision:
-        # Seen with torch 2.13: stacks of bfloat16 Conv3d on a CPU now and then give gradients of 1e33.
-        raise UserError(f"trainer.precision={trainer.precision} on a CPU; allowed there: 32-true")
+    several = DDPStrategy(broadcast_buffers=False, timeout=timedelta(hours=12))  # others wait while one scans
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=several if devices * nodes > 1 else "auto",
+            precision=trainer.precision,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"trainer.accelerator={accelerator}: {str(error).splitlines()[0]}") from error
     fabric.launch()
     return fabric
 
@@ -116,3 +128,11 @@ def load_encoders(run: str, device: torch.device) -> tuple[Branches, Checkpoint]
     mine = {key.removeprefix(prefix): value for key, value in checkpoint.objective.items() if key.startswith(prefix)}
     branches.load_state_dict(mine)
     return branches.eval().to(device), checkpoint
+
+
+def fingerprint(module: nn.Module) -> str:
+    """16 hex digits of a hash of all weights and buffers."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

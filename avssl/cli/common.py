@@ -61,6 +61,11 @@ def _mistakes_in_one_line(config_name: str) -> Iterator[None]:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {_one_line(error, config_name)}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from avssl.cli.common import command
 from avssl.evaluation import tables
 from avssl.evaluation.embeddings import Embeddings
-from avssl.evaluation.files import write_json, write_text
 from avssl.evaluation.gallery import write_gallery
 from avssl.evaluation.probes import cross_validate, probe
 from avssl.evaluation.retrieval import retrieval_report
+from avssl.files import write_json, write_text
 from avssl.types import UserError
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def _retrieval(cfg: DictConfig) -> None:
-    folder = Path(cfg.embeddings)
+    folder = Path(cfg.embeddings).expanduser()
     embeddings = Embeddings.read(folder)
     report = retrieval_report(embeddings.per_instance() if cfg.average_clips else embeddings, cfg.views)
     if not report["results"]:
@@ -45,11 +45,13 @@ def _retrieval(cfg: DictConfig) -> None:
 
 
 def _probe(cfg: DictConfig) -> None:
-    train = Embeddings.read(cfg.embeddings)
-    test = Embeddings.read(cfg.test) if cfg.test else None
+    train = Embeddings.read(Path(cfg.embeddings).expanduser())
+    test = Embeddings.read(Path(cfg.test).expanduser()) if cfg.test else None
+    if test is not None and test.card.get("weights") != train.card.get("weights"):
+        raise UserError(f"test={cfg.test} is not of the checkpoint of embeddings={cfg.embeddings}")
     reports = [_probe_column(cfg, train, test, view) for view in ([cfg.view] if cfg.view else train.columns)]
     Console().print(tables.probe_table(reports))
-    _write(Path(cfg.test or cfg.embeddings) / "probe", reports, tables.probe_markdown(reports))
+    _write(Path(cfg.test or cfg.embeddings).expanduser() / "probe", reports, tables.probe_markdown(reports))
 
 
 def _probe_column(cfg: DictConfig, train: Embeddings, test: Embeddings | None, view: str) -> dict[str, Any]:

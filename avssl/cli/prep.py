@@ -27,6 +27,8 @@ def main() -> None:
 def _prep(config: DictConfig) -> None:
     if config.task not in TASKS:
         raise UserError(f"task={config.task}; allowed: {', '.join(TASKS)}")
+    if unknown := set(config.require) - {"audio", "video"}:
+        raise UserError(f"require={','.join(map(str, unknown))}; allowed: audio, video")
     out = Path(config.out).expanduser()
     if out.suffix != ".parquet":
         raise UserError(f"out={out}; allowed: a file that ends in .parquet")

@@ -31,11 +31,10 @@ def check_same_training(saved: Checkpoint, config: dict[str, Any], ids: list[str
     if difference := first_difference(mine, theirs, ignore=FREE):
         key, here, there = difference
         raise UserError(f"{key}={here}; the run to resume has {there}; allowed: the same")
-    if config["trainer"]["epochs"] != saved.config["trainer"]["epochs"]:
-        there = saved.config["trainer"]["epochs"]
-        raise UserError(
-            f"trainer.epochs={config['trainer']['epochs']}; the run to resume has {there}; allowed: the same"
-        )
+    for key in ("epochs", "precision", "clip_gradients"):
+        here, there = config["trainer"][key], saved.config["trainer"][key]
+        if here != there:
+            raise UserError(f"trainer.{key}={here}; the run to resume has {there}; allowed: the same")
     if saved.ids != ids:
         changed = len(set(saved.ids) ^ set(ids))
         raise UserError(

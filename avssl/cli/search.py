@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from rich.table import Table
 
-from avssl.cli.assemble import console, load_encoders, make_views, required_streams
+from avssl.cli.assemble import console, fingerprint, load_encoders, make_views, required_streams
 from avssl.cli.common import command
 from avssl.data.clips import Broken, ClipDataset, ClipKey, View
 from avssl.data.manifest import Manifest, status_of
@@ -29,6 +29,8 @@ def main(config: DictConfig) -> None:
     if not 1 <= config.k <= len(embeddings):
         raise UserError(f"k={config.k}; allowed: 1 to {len(embeddings)}, the number of clips")
     branches, checkpoint = load_encoders(config.checkpoint or embeddings.card["checkpoint"], torch.device("cpu"))
+    if fingerprint(branches) != embeddings.card["weights"]:
+        raise UserError(f"embeddings={config.embeddings} are of other weights than the checkpoint has now; embed anew")
     view = make_views(checkpoint.config["data"]["views"])[config["from"]]
     query = embed_query(branches, config["from"], view, Path(config.query).expanduser())
     scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(query, config.k)
@@ -36,7 +38,8 @@ def main(config: DictConfig) -> None:
         "rank", "score", "clip", "label", "start s", title=f"{config['from']} of {config.query} -> {config.to}"
     )
     labels, paths, starts = embeddings.labels, embeddings.paths, embeddings.start_s
-    for rank, (score, row) in enumerate(zip(scores[0].tolist(), rows[0].tolist(), strict=True), start=1):
+    found = [(score, row) for score, row in zip(scores[0].tolist(), rows[0].tolist(), strict=True) if row >= 0]
+    for rank, (score, row) in enumerate(found, start=1):  # an approximate index may find fewer than k
         table.add_row(str(rank), f"{score:.3f}", paths[row], labels[row], f"{starts[row]:.2f}")
     console.print(table)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
 from avssl.cli.assemble import (
@@ -41,23 +41,24 @@ from avssl.types import Batch, UserError
 INTERRUPTED = 130
 MANIFEST = "manifest.parquet"
 
-INTERRUPTED = 130
-MANIFEST = "manifest.parquet"
-
 
 @command("train")
 def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
-    out = Path(config.out)
+    out = Path(config.out).expanduser()
     saved = resume_point(out, config.resume)
+    init = load(Path(config.init).expanduser()) if config.init and not saved else None
+    check_start(config, init, saved)
     views = make_views(config.data.views)
     files = find_manifest(config.data, views, known=out / MANIFEST if saved else None)
     manifest, _ = usable_files(files, views)
+    if saved:  # measured once
+        config.runtime = saved.config["runtime"]
     sampler = prepare(config, manifest)
     if saved:
         check_same_training(saved, resolved(config), manifest.ids)
-    objective = build_objective(config, manifest, fabric, fresh=saved is None)
-    optimizer = make_optimizer(objective, instantiate(config.optim.optimizer))
+    objective = build_objective(config, manifest, fabric, init)
+    optimizer = make_optimizer(objective, instantiate(config.optim.optimizer), config.optim.decay_vectors)
     wrapped, fabric_optimizer = fabric.setup(Unpacked(objective), optimizer)
     if saved:
         objective.load_state_dict(saved.objective)
@@ -92,6 +93,17 @@ def main(config: DictConfig) -> None:
         sys.exit(INTERRUPTED)
 
 
+def check_start(config: DictConfig, init: Checkpoint | None, saved: Checkpoint | None) -> None:
+    """Take the folder from the run that this one starts from, where none is given; mining needs that run's banks."""
+    if init and OmegaConf.is_missing(config.data, "root"):
+        config.data.root, config.data.manifest = init.config["data"]["root"], init.config["data"]["manifest"]
+    config.data.root = str(Path(config.data.root).expanduser().resolve())
+    has_banks = saved or (init and any(key.startswith("banks.") for key in init.objective))
+    if config.objective.get("warmup_epochs") == 0 and not has_banks:
+        need = "init=RUN of AVID, or objective.warmup_epochs above 0"
+        raise UserError(f"objective.warmup_epochs=0: random banks have no positives to mine; allowed: {need}")
+
+
 def prepare(config: DictConfig, manifest: Manifest) -> EpochSampler:
     """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
     if len(manifest) < 2:
@@ -118,11 +130,11 @@ def make_plan(config: DictConfig, sampler: EpochSampler) -> Plan:
     )
 
 
-def build_objective(config: DictConfig, manifest: Manifest, fabric: Fabric, fresh: bool) -> Objective:
+def build_objective(config: DictConfig, manifest: Manifest, fabric: Fabric, init: Checkpoint | None) -> Objective:
     torch.manual_seed(config.seed)  # the same start on every rank
     objective: Objective = instantiate(config.objective, _convert_="all")
-    if fresh and config.init:
-        taken = warm_start(objective, load(Path(config.init).expanduser()), manifest.ids)
+    if init:
+        taken = warm_start(objective, init, manifest.ids)
         if distributed.is_main():
             console.print(f"from {config.init}: {taken}")
     if distributed.world_size() > 1:
@@ -151,7 +163,7 @@ def saver(
     config: DictConfig, manifest: Manifest, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> Callable[[Position], None]:
     """Writes the checkpoint, which is the same on every rank, from the main one."""
-    out, settings, ids = Path(config.out), resolved(config), manifest.ids
+    out, settings, ids = Path(config.out).expanduser(), resolved(config), manifest.ids
 
     def save_at(position: Position) -> None:
         if not distributed.is_main():

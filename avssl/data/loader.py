@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -45,11 +46,13 @@ def _loader(
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=one_thread,
+        worker_init_fn=quiet_worker,
         multiprocessing_context=worker_context() if workers else None,
     )
 
 
-def one_thread(worker: int) -> None:
-    """Workers run side by side: more threads in each only get in each other's way."""
+def quiet_worker(worker: int) -> None:
+    """One thread, since workers run side by side; signals to the process group are the main process's to answer."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avssl.files import whole
 from avssl.types import UserError
 
 SCHEMA = pa.schema(
@@ -38,6 +38,8 @@ SCHEMA = pa.schema(
     ]
 )
 UNREADABLE, DUPLICATE = "unreadable", "duplicate"
+DERIVED = ("ok", "no_video", "no_audio", "no_duration", "too_short")
+"""Statuses that follow from the facts; any other is the file's own, whatever is asked of it."""
 _ROOT = b"avssl.root"
 
 
@@ -53,7 +55,7 @@ def label_of(relative_path: str) -> str:
 
 def status_of(facts: Mapping[str, Any], require: Sequence[str], min_duration_s: float | int) -> str:
     """ "ok", or the first reason why a file with these facts cannot be used."""
-    if facts["status"] in (UNREADABLE, DUPLICATE):
+    if facts["status"] not in DERIVED:
         return facts["status"]
     for stream in ("video", "audio"):
         if stream in require and not facts[f"has_{stream}"]:
@@ -79,6 +81,8 @@ class Manifest:
         """Read a manifest; `root` replaces the folder written in it, for one that moved. Raises UserError."""
         try:
             table = pq.read_table(file)
+            facts = table.select([name for name in SCHEMA.names if name in table.column_names])
+            facts = facts.cast(pa.schema([SCHEMA.field(name) for name in facts.column_names]))
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
         if missing := [name for name in SCHEMA.names if name not in table.column_names]:
@@ -86,21 +90,12 @@ class Manifest:
         folder = Path(root or (table.schema.metadata or {}).get(_ROOT, b".").decode())
         if not folder.is_dir():
             raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")
-        return cls(folder, table.select(SCHEMA.names).cast(SCHEMA).sort_by("path"))
+        return cls(folder, facts.sort_by("path"))
 
     def write(self, file: Path | str) -> None:
         """Write the manifest as Parquet; a reader sees the old file or the whole new one."""
-        file = Path(file)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            with part.open("wb") as stream:
-                pq.write_table(self.table.replace_schema_metadata({_ROOT: str(self.root.resolve()).encode()}), stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(Path(file)) as handle:
+            pq.write_table(self.table.replace_schema_metadata({_ROOT: str(self.root.resolve()).encode()}), handle)
 
     def __len__(self) -> int:
         return self.table.num_rows

@@ -116,8 +116,12 @@ def _mark_duplicates(root: Path, rows: list[dict[str, Any]]) -> None:
     for same_size in by_size.values():
         kept: dict[bytes, str] = {}
         for row in same_size if len(same_size) > 1 else ():
-            with (root / row["path"]).open("rb") as file:
-                content = hashlib.file_digest(file, "blake2b").digest()
+            try:
+                with (root / row["path"]).open("rb") as file:
+                    content = hashlib.file_digest(file, "blake2b").digest()
+            except OSError as error:
+                row.update(status=UNREADABLE, detail=error.strerror)
+                continue
             first = kept.setdefault(content, row["path"])
             if first != row["path"]:
                 row.update(status=DUPLICATE, detail=first)

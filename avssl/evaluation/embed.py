@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from avssl.data.clips import Broken, ClipDataset, ClipKey
 from avssl.data.loader import eval_loader
 from avssl.data.manifest import Manifest
 from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
-from avssl.evaluation.files import whole, write_json
+from avssl.files import whole, write_json
 from avssl.models.branches import Branches
 from avssl.types import UserError
 
@@ -37,11 +37,13 @@ def embed(
     workers: int,
     device: torch.device | str,
     card: Mapping[str, Any],
+    unusable: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Write `out`/embeddings.parquet and `out`/card.json, and return the card.
 
     For each view two columns: the embedding under the view's name, the encoder's output under "{view}.feature".
-    A file that cannot be decoded is listed as missing, all its clips with it. Ranks share the parts; all see `out`.
+    `unusable` files (id, path, reason), and files that cannot be decoded after all, are listed as missing with all
+    their clips. Ranks share the parts; all see `out`.
     card: JSON values that say what makes the embeddings; `root` and `checkpoint` are shown and used by evaluations,
     and so are `left_out` (reason: count) and `training_overlap` (count) where they are given. A stopped run with the
     same card, files and views goes on, a finished one is left as it is.
@@ -62,7 +64,7 @@ def embed(
             pq.write_table(table, handle)
     distributed.barrier()  # all parts are there
     if distributed.is_main():
-        _merge(parts, out, identity, manifest)
+        _merge(parts, out, identity, manifest, [dict(file) for file in unusable])
     distributed.barrier()  # the card is there
     return json.loads((out / CARD).read_text("utf-8"))
 
@@ -144,7 +146,9 @@ def _missing(dataset: ClipDataset, broken: Broken) -> dict[str, str]:
     return {**facts, "reason": broken.reason}
 
 
-def _merge(parts: list[Path], out: Path, identity: dict[str, Any], manifest: Manifest) -> None:
+def _merge(
+    parts: list[Path], out: Path, identity: dict[str, Any], manifest: Manifest, unusable: list[dict[str, str]]
+) -> None:
     """One table of all parts, held in memory one by one; then the card, which makes it valid; then the parts go."""
     missing = [m for part in parts for m in json.loads((pq.read_schema(part).metadata or {})[_MISSING])]
     if len(missing) == len(manifest):
@@ -158,9 +162,9 @@ def _merge(parts: list[Path], out: Path, identity: dict[str, Any], manifest: Man
     clips = Embeddings(pq.read_table(out / TABLE, columns=FACTS.names))
     card = {
         **identity,
-        "expected": len(manifest),
+        "expected": len(manifest) + len(unusable),
         "done": len(manifest) - len(missing),
-        "missing": missing,
+        "missing": unusable + missing,
         "clips": len(clips),
         "dims": {name: schema.field(name).type.list_size for name in schema.names if name not in FACTS.names},
         "hash": clips.hash,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from avssl.evaluation.embeddings import Embeddings
-from avssl.evaluation.files import write_text
 from avssl.evaluation.media import copy_clip
 from avssl.evaluation.page import Clip, Hit, Row, Section, render
+from avssl.files import write_text
 from avssl.functional.retrieval import ranks
 from avssl.types import UserError
 

@@ -13,7 +13,7 @@ from avssl.data.clips import around
 from avssl.data.decode.pyav import Reader, probe
 from avssl.data.encode import write_clip
 from avssl.data.transforms.audio import LogSpectrogram
-from avssl.evaluation.files import whole
+from avssl.files import whole
 from avssl.types import UserError
 
 RATE_HZ = 24_000

@@ -84,12 +84,13 @@ def _search(
         if asked.any():
             match, out = match[asked], out[asked]
             score = (query[rows[asked]] @ gallery.T).masked_fill(out, -torch.inf)
+            recalls = (metric.expected_recall(score, match, k) for k in KS)
             precision = metric.average_precision(score, match)
-            found.append((metric.ranks(score, match), precision, match.sum(1), (~out).sum(1)))
+            found.append((metric.ranks(score, match), precision, match.sum(1), (~out).sum(1), *recalls))
     if not found:
         return {"queries": 0}
-    ranks, precision, matches, size = (torch.cat(column).double() for column in zip(*found, strict=True))
-    right = {f"R@{k}": metric.recall_at_k(ranks, k) for k in KS}
+    ranks, precision, matches, size, *recalls = (torch.cat(column).double() for column in zip(*found, strict=True))
+    right = {f"R@{k}": recall.mean() for k, recall in zip(KS, recalls, strict=True)}
     right |= {"median_rank": ranks.quantile(0.5), "mAP": precision.mean()}
     chance = {f"R@{k}": metric.chance_recall_at_k(matches, size, k) for k in KS}
     chance["median_rank"] = metric.chance_median_rank(matches, size)

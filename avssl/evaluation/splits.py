@@ -19,8 +19,11 @@ def take(embeddings: Embeddings, rows: list[int]) -> Embeddings:
 
 
 def labelled(embeddings: Embeddings) -> Embeddings:
-    """Without the files that lie in no folder and so have no label."""
-    return take(embeddings, [row for row, label in enumerate(embeddings.labels) if label])
+    """Without the files that lie in no folder and so have no label. UserError: there are no others."""
+    rows = [row for row, label in enumerate(embeddings.labels) if label]
+    if not rows:
+        raise UserError("no embedded file has a label, which is the name of the folder that it lies in")
+    return take(embeddings, rows)
 
 
 def few(train: Embeddings, per_class: int, seed: int) -> Embeddings:

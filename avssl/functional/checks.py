@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from avssl.types import UserError
+
 
 def check(name: str, value: object, ok: bool, allowed: str) -> None:
-    """Raise ValueError "name=value; allowed: ..." unless ok."""
+    """Raise UserError, which is a ValueError, "name=value; allowed: ..." unless ok."""
     if not ok:
-        raise ValueError(f"{name}={value!r}; allowed: {allowed}")
+        raise UserError(f"{name}={value!r}; allowed: {allowed}")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avssl.functional.checks import check_choice
+from avssl.functional.checks import check, check_choice
 from avssl.functional.vmf import vmf_log_normalizer
 
 __all__ = ["discrete_entropy", "discrete_reconstruction", "kde_entropy", "vmf_log_normalizer", "vmf_reconstruction"]
@@ -35,6 +35,7 @@ def kde_entropy(
     `leave_one_out` drops j = i, whose share exp(kappa) dominates for few rows or a large kappa. In float32 or finer.
     """
     check_choice("estimator", estimator, ("joe", "plug_in"))
+    check("rows of a leave-one-out density", len(z), len(z) > 1 or not leave_one_out, "2 and more")
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     scores = kappa * (z @ z.T)
     others = len(z)

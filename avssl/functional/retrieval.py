@@ -19,17 +19,31 @@ def ranks(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g"]) -> Float
     the better-scored items in expectation. Scores may be negative; -inf puts an item at the end.
     ValueError: a NaN score, or a query without a match.
     """
-    _check(similarity, match)
-    best = similarity.masked_fill(~match, -torch.inf).amax(1, keepdim=True)
-    better = (similarity > best).sum(1)
-    level = similarity == best
-    matches, wrong = (level & match).sum(1), (level & ~match).sum(1)
+    better, wrong, matches = _around_first_match(similarity, match)
     return 1.0 + better + wrong / (matches + 1)
 
 
 def recall_at_k(ranks: Float[Tensor, " q"], k: int) -> Float[Tensor, ""]:
-    """Share of queries whose first match lies among the first k."""
+    """Share of queries whose rank is at most k. Under ties use `expected_recall`: an expected rank is no chance."""
     return (ranks <= k).float().mean()
+
+
+def expected_recall(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g"], k: int) -> Float[Tensor, " q"]:
+    """Probability that a match of each query lies among the first k, over random orders of equal scores.
+
+    ValueError as `ranks`.
+    """
+    better, wrong, matches = (count.double() for count in _around_first_match(similarity, match))
+    places = (k - better).clamp(min=0).minimum(wrong + matches)
+    return 1 - _all_wrong(matches, wrong + matches, places)
+
+
+def _around_first_match(similarity: Tensor, match: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How many items are better than each query's best match; how many wrong and right ones are level with it."""
+    _check(similarity, match)
+    best = similarity.masked_fill(~match, -torch.inf).amax(1, keepdim=True)
+    level = similarity == best
+    return (similarity > best).sum(1), (level & ~match).sum(1), (level & match).sum(1)
 
 
 def average_precision(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g"]) -> Float[Tensor, " q"]:
@@ -78,7 +92,7 @@ def chance_mean_average_precision(matches: Float[Tensor, " q"], gallery: Float[T
     return ((harmonic + (gallery - harmonic) * others) / gallery).mean()
 
 
-def _all_wrong(matches: Tensor, gallery: Tensor, k: int) -> Tensor:
+def _all_wrong(matches: Tensor, gallery: Tensor, k: int | Tensor) -> Tensor:
     """Probability that none of the first k of a random ranking is a match."""
     wrong = gallery - matches
     log = (wrong + 1).lgamma() - (gallery + 1).lgamma() + (gallery - k + 1).lgamma() - (wrong - k + 1).lgamma()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from avssl.types import Views, branch_of
+from avssl.types import UserError, Views, branch_of
 
 
 class Branch(nn.Module):
@@ -25,7 +25,7 @@ class Branches(nn.ModuleDict):
     """Branches by name; the view "image/cam0" goes through the branch "image", as does "image/cam1".
 
     A module that is no `Branch` becomes the encoder of one without a head.
-    ValueError (when called): a view without branch.
+    UserError (when called): a view without branch.
     """
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
@@ -46,5 +46,5 @@ class Branches(nn.ModuleDict):
     def _branch(self, view: str) -> Branch:
         name = branch_of(view)
         if name not in self:
-            raise ValueError(f"view {view!r} has no branch: the branches are {', '.join(self)}")
+            raise UserError(f"view {view!r} has no branch: the branches are {', '.join(self)}")
         return self[name]  # pyright: ignore[reportReturnType]

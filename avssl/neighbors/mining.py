@@ -72,6 +72,10 @@ def mine_positives(
         for rows in _blocks(queries, banks, 4 * k, progress)
     ]
     rows, scores = (torch.cat(part) for part in zip(*ranked, strict=True))
+    short = scores[:, -1].isinf()  # the index found fewer than k for these
+    if short.any():
+        whole = mine_positives(banks, k, rule, queries=queries[short])
+        rows[short], scores[short] = whole.rows, whole.scores.double()
     sample = torch.randperm(len(queries), generator=torch.Generator().manual_seed(0))[:RECALL_ROWS].to(queries.device)
     exact = mine_positives(banks, k, rule, queries=queries[sample]).rows
     recall = (rows[sample][:, :, None] == exact[:, None, :]).any(2).float().mean().item()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -26,8 +27,8 @@ class AVIDCMA(Objective):
     """AVID's cross-view instance term plus a within-view term whose positives are the instance's mined neighbours.
 
     Negatives exclude the instance and its positives. Positives are mined from the banks before epoch
-    `warmup_epochs` (until then the loss is AVID's cross term), unless they are there already, and then every
-    `refresh_every` epochs (0 = never again). `rule`: consensus, union, or the name or index of one view.
+    `warmup_epochs` (until then the loss is AVID's cross term), and then every `refresh_every` epochs; with 0 never
+    again, and not at all when they are there already. `rule`: consensus, union, or the name or index of one view.
     `loss="nce", partition="shared"` is the published method.
     """
 
@@ -58,6 +59,7 @@ class AVIDCMA(Objective):
     ) -> None:
         super().__init__()
         check_weights(cross_weight, within_weight, views)
+        check("cross_weight", cross_weight, cross_weight > 0, "above 0")
         check("temperature", temperature, temperature > 0, "above 0")
         most = num_instances - 2
         check("num_positives", num_positives, 1 <= num_positives <= most, f"1 to {most} ({num_instances} instances)")
@@ -109,6 +111,7 @@ class AVIDCMA(Objective):
             self.rule,
             index=self.index,
             queries=rows.clamp_max(len(self.positives) - 1),
+            progress=distributed.is_main() and sys.stderr.isatty(),
         )
         self.positives.copy_(distributed.all_gather(mined.rows)[: len(self.positives)])
         log.info("mined %d positives for each of %d instances: %s", *self.positives.T.shape, mined.summary())
@@ -123,9 +126,11 @@ class AVIDCMA(Objective):
             cross = bank_losses(cross_pairs(views), *state, own, negatives, self.temperature)
             # Without positives yet, an anchor has no within term; its row 0 stands in and gets no weight.
             within = bank_losses(within_pairs(views), *state, positives.clamp_min(0), few, self.temperature)
-            mined = self.within_weight * (positives[:, 0] >= 0)
-            total = (self.cross_weight * mean_of(cross) + mined * mean_of(within)) / (self.cross_weight + mined)
+            mined = (positives[:, 0] >= 0).float()
+            share = self.within_weight * mined
+            total = (self.cross_weight * mean_of(cross) + share * mean_of(within)) / (self.cross_weight + share)
             if self.training:
                 update_banks(self.banks, batch.index, z)
-        terms = {name: rows.mean() for name, rows in (cross | within).items()}
+        terms = {name: rows.mean() for name, rows in cross.items()}
+        terms |= {name: (rows * mined).mean() for name, rows in within.items()}  # 0 until mined
         return LossOutput(total.mean(), detached(terms))

@@ -84,7 +84,8 @@ class ER(Objective):
     def _reconstruction(self, guess: Tensor, target: Tensor) -> Tensor:
         if self.prototypes is None:
             return vmf_reconstruction(guess, target, self.kappa)
-        return discrete_reconstruction(self._codes(target), self._codes(guess))
+        codes = self._codes(target)
+        return discrete_reconstruction(codes.detach() if self.teacher else codes, self._codes(guess))
 
     def _codes(self, z: Tensor) -> Tensor:
         assert self.prototypes is not None

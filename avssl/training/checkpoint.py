@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from avssl.files import whole
 from avssl.types import UserError
 
 LAST = "last.pt"
@@ -34,18 +34,12 @@ class Checkpoint:
 
 
 def save(file: Path, checkpoint: Checkpoint) -> None:
-    """Write beside, flush to the disk, rename: `file` is the old checkpoint or the new one, never half of it."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as handle:
-            torch.save({"avssl": 1, **asdict(checkpoint)}, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(file)
-        _fsync_folder(file.parent)
-    except (OSError, RuntimeError) as error:
-        beside.unlink(missing_ok=True)
-        raise UserError(f"cannot write {file}: {_reason(error)}; what was there before is kept") from error
+    """Write all of it or, with a UserError, nothing: `file` is the old checkpoint or the new one."""
+    with whole(file) as handle:
+        try:
+            torch.save({"avssl": 1, **vars(checkpoint), "position": asdict(checkpoint.position)}, handle)
+        except RuntimeError as error:  # torch's name for a write that failed
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def load(run: Path) -> Checkpoint:
@@ -60,15 +54,3 @@ def load(run: Path) -> Checkpoint:
         return Checkpoint(**stored | {"position": Position(**stored["position"])})
     except Exception as error:  # torch raises half a dozen types for files that are no checkpoints
         raise UserError(f"{file} is no avssl checkpoint ({type(error).__name__})") from error
-
-
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error).splitlines()[0]

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from avssl import distributed
+from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Position
 from avssl.training.interrupt import Interrupt
 from avssl.training.meter import Meter
 from avssl.training.optim import Schedule, set_learning_rate
-from avssl.types import Batch, LossOutput
+from avssl.types import Batch, LossOutput, UserError
 
 
 class Unpacked(nn.Module):
@@ -42,6 +43,11 @@ class Plan:
     """Steps between checkpoints within an epoch; there is one at the end of each epoch in any case."""
     clip_gradients: float | None
     seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "log_every", "save_every"):
+            value = getattr(self, name)
+            check(f"trainer.{name}", value, isinstance(value, int) and value > 0, "whole numbers from 1")
 
     @property
     def steps(self) -> int:
@@ -85,11 +91,18 @@ class Trainer:
             done = Position(start.epoch + 1, 0) if at_end else Position(start.epoch, step + 1)
             stop = interrupt.told(together=at_end or (step + 1) % self.plan.log_every == 0)
             if stop or at_end or (step + 1) % self.plan.save_every == 0:
-                self.meter.check_finite()
+                self._check_finite()
                 self.on_save(done)
             if stop and done.epoch < self.plan.epochs:
                 return False
         return True
+
+    def _check_finite(self) -> None:
+        """Raise UserError rather than save what is spoilt."""
+        self.meter.check_finite()
+        spoilt = [name for name, p in self.objective.named_parameters() if not p.isfinite().all()]
+        if spoilt:
+            raise UserError(f"the gradient was not finite: {spoilt[0]} is lost; the last checkpoint is as it was")
 
     def _train_step(self, step: int, batch: Batch) -> None:
         """Every random number in it is a function of (seed, rank, step)."""
@@ -99,7 +112,9 @@ class Trainer:
         output = self.wrapped(batch.index, batch.views)
         self.fabric.backward(output.loss)
         if self.plan.clip_gradients:
-            self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.plan.clip_gradients)
+            self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=self.plan.clip_gradients, error_if_nonfinite=False
+            )
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.objective.after_step((step + 1) / self.plan.steps)

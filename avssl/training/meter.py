@@ -14,7 +14,7 @@ from avssl.types import Batch, LossOutput, UserError
 
 
 class Meter:
-    """Loss and terms of this rank's steps; reading them is the only time that the host waits for the device."""
+    """Loss and terms of this rank's steps; reading and checking them is when the host waits for the device."""
 
     def __init__(self, ids: list[str]) -> None:
         self._ids = ids
@@ -34,25 +34,29 @@ class Meter:
         self._waited += time.perf_counter() - begin
 
     def add(self, step: int, batch: Batch, output: LossOutput) -> None:
-        """Raises UserError if the loss of the step before was not finite: late, so as not to hold up the device."""
-        self.check_finite()
+        """Note a step's numbers, without waiting for them."""
         loss = output.loss.detach()
-        self._unchecked = [(step, batch.index, loss)]
+        self._unchecked.append((step, batch.index, loss))
         for name, value in {"loss": loss, **output.terms}.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._steps += 1
         self._clips += len(batch.index) * distributed.world_size()
 
     def check_finite(self) -> None:
-        for step, index, loss in self._unchecked:
+        """Raise UserError, naming step and instances, if a loss since the last check was not finite on some rank."""
+        fine = not self._unchecked or bool(torch.stack([loss for _, _, loss in self._unchecked]).isfinite().all())
+        for step, index, loss in () if fine else self._unchecked:
             if not torch.isfinite(loss):
                 names = ", ".join(self._ids[row] for row in index.tolist()[:8])
                 more = f" and {len(index) - 8} more" if len(index) > 8 else ""
                 raise UserError(f"the loss is {loss.item()} at step {step}; instances {names}{more}")
+        if distributed.any_rank(not fine):
+            raise UserError("the loss is not finite on another rank, which names the step")
         self._unchecked = []
 
     def read(self) -> dict[str, float]:
         """Means since the last call, with clips/s over all ranks and the share of time spent waiting for data."""
+        self.check_finite()
         means = {name: (total / self._steps).item() for name, total in self._sums.items()}
         elapsed = time.perf_counter() - self._since
         speed = {"clips_per_s": self._clips / elapsed, "waiting": self._waited / elapsed}

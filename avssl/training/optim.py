@@ -33,9 +33,11 @@ class Schedule:
         return (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup))) / 2
 
 
-def make_optimizer(module: nn.Module, optimizer: Callable[..., Optimizer]) -> Optimizer:
-    """Build `optimizer(params)` over what is trained; biases, norms and other vectors take no weight decay."""
+def make_optimizer(module: nn.Module, optimizer: Callable[..., Optimizer], decay_vectors: bool) -> Optimizer:
+    """Build `optimizer(params)` over what is trained; biases, norms and other vectors decay if `decay_vectors`."""
     trained = [p for p in module.parameters() if p.requires_grad]
+    if decay_vectors:
+        return optimizer(trained)
     groups = [
         {"params": [p for p in trained if p.ndim > 1]},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},

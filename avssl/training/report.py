@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.figure
 
+from avssl.files import write_text
 from avssl.training.run_log import read_metrics
 
 STYLE = """
@@ -35,7 +36,7 @@ def write_report(out: Path, title: str, facts: Mapping[str, object]) -> Path:
         f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><table>{table}</table>{pictures}</html>"
     )
     file = out / "report.html"
-    file.write_text(page, encoding="utf-8")
+    write_text(file, page)
     return file
 
 

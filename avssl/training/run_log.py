@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
+
+from avssl.files import write_text
 
 
 class RunLog:
@@ -35,10 +38,11 @@ class RunLog:
         self._board.close()
 
     def _rewrite(self) -> None:
-        with self.file.open("w", newline="") as handle:
-            writer = csv.DictWriter(handle, self._columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, self._columns)
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text(self.file, table.getvalue())
 
 
 def read_metrics(file: Path) -> list[dict[str, float]]:

@@ -25,6 +25,8 @@ def warm_start(objective: Objective, checkpoint: Checkpoint, ids: list[str]) -> 
             f"{_shape(mine, wrong[0])} here; allowed: the same branches"
         )
     taken = {key: theirs[key] for key in mine if key.startswith("branches.")}
+    teacher = "teacher.module."  # a teacher starts where its student does
+    taken |= {key: theirs["branches." + key.removeprefix(teacher)] for key in mine if key.startswith(teacher)}
     if _shape(theirs, "contrast.partition") == _shape(mine, "contrast.partition") is not None:
         taken["contrast.partition"] = theirs["contrast.partition"]
     banks = [key for key in mine if key.startswith("banks.") and key in theirs]

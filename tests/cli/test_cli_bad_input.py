@@ -83,10 +83,18 @@ def test_a_folder_of_one_clip(run, tmp_path: Path, tiny_videos: Path):
     ("overrides", "words"),
     [
         (["objective.num_negatives=24"], ["objective.num_negatives=24", "allowed: 1 to 23 (24 instances)"]),
-        (["objective=avid_cma"], ["objective.num_positives=32", "allowed: 1 to 22 (24 instances)"]),
+        (
+            ["objective=avid_cma", "objective.warmup_epochs=1"],
+            ["objective.num_positives=32", "allowed: 1 to 22 (24 instances)"],
+        ),
         (["data.batch_size=25"], ["data.batch_size=25", "1 to 24"]),
         (["objective=er", "objective.kappa=-1.0"], ["objective.kappa=-1.0", "above 0"]),
         (["optim.schedule.kind=step"], ["kind='step'", "constant, cosine"]),
+        (["objective=avid_cma"], ["random banks", "init=RUN", "objective.warmup_epochs"]),
+        (["trainer.accelerator=gpu"], ["trainer.accelerator=gpu", "auto, cpu, cuda"]),
+        (["trainer.precision=bf16-mixed"], ["trainer.precision=bf16-mixed", "32-true"]),
+        (["trainer.epochs=0"], ["trainer.epochs=0", "whole numbers from 1"]),
+        (["trainer.log_every=0"], ["trainer.log_every=0", "whole numbers from 1"]),
         (["init=nowhere"], ["nowhere", "a run's folder or a .pt file"]),
     ],
 )

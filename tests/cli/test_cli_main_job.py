@@ -90,7 +90,8 @@ def test_a_training_cut_off_inside_an_epoch_goes_on_with_the_same_losses(
     run, tmp_path: Path, tiny_videos: Path, monkeypatch: pytest.MonkeyPatch
 ):
     common = (*SMOKE, f"data.root={tiny_videos}", "trainer.epochs=2", "trainer.save_every=1", "objective=avid_cma")
-    common += ("objective.num_positives=3", "objective.refresh_every=1", "data.clips_per_video=2")
+    common += ("objective.num_positives=3", "objective.refresh_every=1", "objective.warmup_epochs=1")
+    common += ("data.clips_per_video=2",)
     assert run("train", *common, f"out={tmp_path}/whole").status == 0
 
     from avssl.training import loop

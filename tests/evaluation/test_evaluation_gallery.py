@@ -82,7 +82,7 @@ def test_mistakes_are_named(embeddings, tmp_path):
 @pytest.mark.browser
 def test_the_page_plays_in_a_browser_without_a_complaint(page, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium: apt-get install chromium")
     options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -62,7 +62,7 @@ def test_perfect_partners_and_collapsed_ones():
     assert [(r["R@1"], r["mAP"], r["median_rank"]) for r in perfect] == [(1, pytest.approx(1), 1)] * 2
     same = torch.ones(40, 8)
     for r in retrieval.retrieval_report(make(ids, [""] * 40, audio=same, video=same))["results"]:
-        assert r["R@10"] == 0
+        assert r["R@10"] == pytest.approx(r["chance"]["R@10"])
         assert r["median_rank"] == r["chance"]["median_rank"] == 20.5
         assert r["mAP"] == pytest.approx(r["chance"]["mAP"])
         assert r["chance"]["R@10"] == pytest.approx(0.25)

@@ -12,6 +12,7 @@ from avssl.functional.retrieval import (
     chance_mean_average_precision,
     chance_median_rank,
     chance_recall_at_k,
+    expected_recall,
     ranks,
     recall_at_k,
 )
@@ -115,3 +116,23 @@ def test_chance_agrees_with_random_scores():
     assert abs(float(found.median() - chance_median_rank(matches, gallery))) <= 1
     mean = average_precision(similarity, match).mean()
     assert abs(float(mean - chance_mean_average_precision(matches, gallery))) < 0.01
+
+
+def test_expected_recall_counts_every_order_of_equal_scores():
+    similarity = torch.tensor([[0.9, 0.5, 0.5, 0.5, 0.1], [0.2, 0.2, 0.2, 0.2, 0.2]])
+    match = torch.tensor([[False, True, False, False, True], [True, False, False, True, False]])
+    for k in range(1, 6):
+        for scores, right, found in zip(similarity, match, expected_recall(similarity, match, k), strict=True):
+            hits = []
+            for order in permutations(range(5)):
+                ranking = sorted(order, key=lambda item: -float(scores[item]))  # stable: ties stay in random order
+                hits.append(any(bool(right[item]) for item in ranking[:k]))
+            assert float(found) == pytest.approx(sum(hits) / len(hits))
+
+
+def test_collapse_scores_what_chance_does_with_many_matches():
+    match = torch.arange(300)[:, None] % 10 == torch.arange(300) % 10
+    counts = torch.full((300,), 30.0).double(), torch.full((300,), 300.0).double()
+    for k in (1, 5, 10):
+        found = expected_recall(torch.zeros(300, 300), match, k).mean()
+        assert float(found) == pytest.approx(float(chance_recall_at_k(*counts, k)), abs=1e-5)

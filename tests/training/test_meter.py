@@ -30,7 +30,8 @@ def test_a_loss_that_is_not_finite_names_step_and_instances(loss: float):
     meter = Meter([f"id{n}" for n in range(12)])
     step(meter, 6, 1.0, [0])
     step(meter, 7, loss, [3, 1])
+    step(meter, 8, 1.0, [0])
     with pytest.raises(UserError, match=rf"the loss is {loss} at step 7; instances id3, id1$"):
         meter.check_finite()
     with pytest.raises(UserError, match="at step 7"):
-        step(meter, 8, 1.0, [0])
+        meter.read()

@@ -27,8 +27,10 @@ def test_wrong_values_are_named(wrong: dict):
 
 def test_only_matrices_decay_and_frozen_weights_are_left_out():
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 2).requires_grad_(False))
-    optimizer = make_optimizer(module, lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5))
+    optimizer = make_optimizer(module, lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5), False)
     assert [(len(g["params"]), g["weight_decay"]) for g in optimizer.param_groups] == [(1, 0.5), (3, 0.0)]
+    whole = make_optimizer(module, lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.5), True)
+    assert [(len(g["params"]), g["weight_decay"]) for g in whole.param_groups] == [(4, 0.5)]
     set_learning_rate(optimizer, 0.5)
     assert set_learning_rate(optimizer, 0.25) == pytest.approx(0.025)
     assert math.isclose(optimizer.param_groups[1]["lr"], 0.025)
