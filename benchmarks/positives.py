@@ -13,7 +13,8 @@ from avssl.objectives.avid_cma import AVIDCMA
 
 def random_positives(**settings: Any) -> AVIDCMA:
     """CMA whose positives are random other instances: what the loss does without any knowledge in its positives."""
-    objective = AVIDCMA(**settings | {"refresh_every": 0})
+    settings["refresh_every"] = 0
+    objective = AVIDCMA(**settings)
     n, p = objective.positives.shape
     generator = torch.Generator().manual_seed(settings["seed"])
     others = torch.rand(n, n - 1, generator=generator).argsort(1)[:, :p]
@@ -23,7 +24,8 @@ def random_positives(**settings: Any) -> AVIDCMA:
 
 def oracle_positives(labels: str, **settings: Any) -> AVIDCMA:
     """CMA whose positives are random instances of the same label; `labels` is a JSON list in the order of bank rows."""
-    objective = AVIDCMA(**settings | {"refresh_every": 0})
+    settings["refresh_every"] = 0
+    objective = AVIDCMA(**settings)
     names = json.loads(Path(labels).read_text())
     codes = torch.tensor([sorted(set(names)).index(name) for name in names])
     generator = torch.Generator().manual_seed(settings["seed"])
