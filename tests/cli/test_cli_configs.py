@@ -29,9 +29,9 @@ def test_trains(run, tmp_path: Path, tiny_videos: Path, experiment: str):
         f"experiment=[{experiment},smoke/cpu]",
         "branches=tiny",
         "data.clips_per_video=1",
-        "objective.num_negatives=12",
         f"data.root={tiny_videos}",
         f"out={tmp_path}/run",
+        *banks,
         *(cma if "cma" in experiment else ()),
     )
     assert done.status == 0, done.err
