@@ -18,7 +18,7 @@ demo: setup
 	$(PY) data_prep/synthetic.py $(DEMO)/videos
 	.venv/bin/avssl-train experiment=demo data.root=$(DEMO)/videos/train out=$(DEMO)/run
 	.venv/bin/avssl-embed checkpoint=$(DEMO)/run data.root=$(DEMO)/videos/test out=$(DEMO)/embeddings
-	.venv/bin/avssl-search embeddings=$(DEMO)/embeddings query=$(DEMO)/videos/test/ring/ring_00004.mp4 from=audio to=video
+	.venv/bin/avssl-search embeddings=$(DEMO)/embeddings query=$(DEMO)/videos/test/clover/clover_00004.mp4 from=audio to=video
 	.venv/bin/avssl-eval task=retrieval embeddings=$(DEMO)/embeddings gallery=true
 	@echo "open in a browser: $(DEMO)/embeddings/gallery/index.html"
 
