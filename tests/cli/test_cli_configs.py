@@ -20,11 +20,7 @@ EXPERIMENTS = sorted(
 @pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name != "smoke/cpu"])
 def test_trains(run, tmp_path: Path, tiny_videos: Path, experiment: str):
     banks = () if experiment == "demo" else ("objective.num_negatives=12",)
-    cma = (
-        ("objective.num_positives=3", "objective.num_negatives_within=4", "objective.warmup_epochs=1")
-        if "cma" in experiment
-        else ()
-    )
+    cma = ("objective.num_positives=3", "objective.num_negatives_within=4", "objective.warmup_epochs=1")
     done = run(
         "train",
         f"experiment=[{experiment},smoke/cpu]",
