@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +46,9 @@ MANIFEST = "manifest.parquet"
 @command("train")
 def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
+    if fabric.device.type == "cpu":  # threads beyond the free cores wait for each other and for the decoding workers
+        ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // ranks_here - config.data.workers))
     out = Path(config.out).expanduser()
     saved = resume_point(out, config.resume)
     init = load(Path(config.init).expanduser()) if config.init and not saved else None
