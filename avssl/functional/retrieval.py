@@ -1,4 +1,4 @@
-"""Retrieval metrics that ties cannot flatter: every value is the expectation over a random order of equal scores."""
+"""Retrieval metrics that ties cannot flatter: expectations over a random order of equal scores."""
 
 from __future__ import annotations
 

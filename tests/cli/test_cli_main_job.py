@@ -27,7 +27,7 @@ def test_avid_trains_on_a_folder(run, work: Path, tiny_videos: Path):
     assert checkpoint.position.epoch == 2
     assert checkpoint.config["objective"]["num_negatives"] == 23
     assert len(checkpoint.config["runtime"]["audio_mean"]) == 64
-    assert "<svg" in (page := (work / "avid" / "report.html").read_text()) or "data:image/png" in page
+    assert "data:image/png;base64," in (work / "avid" / "report.html").read_text()
     assert len(read_metrics(work / "avid" / "metrics.csv")) == 6
 
 
