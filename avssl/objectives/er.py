@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from avssl import distributed
 from avssl.functional.checks import check, check_choice
 from avssl.functional.entropy import discrete_entropy, discrete_reconstruction, kde_entropy, vmf_reconstruction
+from avssl.models.heads import MLP
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
 from avssl.state.ema import EMA
 from avssl.types import Batch, LossOutput
@@ -53,7 +54,7 @@ class ER(Objective):
         self.estimator: str = estimator
         self.leave_one_out = leave_one_out
         self.prototypes = nn.Linear(dim, num_clusters, bias=False) if support == "discrete" else None
-        self.predictor = make_predictor(dim, predictor_width) if target == "ema" else None
+        self.predictor = MLP([dim, predictor_width, dim], norm=True) if target == "ema" else None
         self.teacher = EMA(branches, ema) if target == "ema" else None
 
     def forward(self, batch: Batch) -> LossOutput:
@@ -90,8 +91,3 @@ class ER(Objective):
     def _codes(self, z: Tensor) -> Tensor:
         assert self.prototypes is not None
         return (F.linear(z, F.normalize(self.prototypes.weight, dim=1)) / self.temperature).softmax(1)
-
-
-def make_predictor(dim: int, width: int) -> nn.Module:
-    """BYOL's predictor: one hidden layer with batch normalisation (arXiv 2006.07733, appendix C)."""
-    return nn.Sequential(nn.Linear(dim, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, dim))

@@ -27,16 +27,28 @@ def torchrun(module: str, *overrides: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def moved(run: Path, start: Path) -> torch.Tensor:
+    """What training added to the audio half's parameters, as one vector.
+
+    The audio half alone: a fresh R(2+1)D has gradients of 30 and more, in which float32 loses the last digits on
+    another order of summation; in float64 the synchronised norms are exact (tests/models).
+    """
+    end, begin = load(run).objective, load(start).objective
+    names = [name for name in end if name.startswith("branches.audio") and name.endswith(("weight", "bias"))]
+    return torch.cat([(end[name] - begin[name]).flatten() for name in names])
+
+
 def test_two_processes_are_one(run, tmp_path: Path, tiny_videos: Path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert run("train", *TRAIN, f"data.root={tiny_videos}", f"out={one}").status == 0
-    torchrun("avssl.cli.train", *TRAIN, f"data.root={tiny_videos}", f"out={two}")
+    start, one, two = tmp_path / "start", tmp_path / "one", tmp_path / "two"
+    data = f"data.root={tiny_videos}"
+    assert run("train", *TRAIN, data, "trainer.epochs=1", "optim.optimizer.lr=0.0", f"out={start}").status == 0
+    assert run("train", *TRAIN, data, f"out={one}").status == 0
+    torchrun("avssl.cli.train", *TRAIN, data, f"out={two}")
     mine, theirs = load(one).objective, load(two).objective
     assert mine["negatives._extra_state"] == theirs["negatives._extra_state"] == 6
-    # The audio half alone: a fresh R(2+1)D has gradients of 30 and more, in which float32 loses the last digits on
-    # another order of summation; in float64 the synchronised norms are exact (tests/models).
-    for key in (key for key in mine if "audio" in key):
-        torch.testing.assert_close(theirs[key], mine[key], rtol=1e-3, atol=2e-5, msg=key)
+    expected, found = moved(one, start), moved(two, start)
+    assert (found - expected).norm() < 0.02 * expected.norm()  # a gradient of half the size would be at 0.5
+    torch.testing.assert_close(theirs["banks.audio.vectors"], mine["banks.audio.vectors"], rtol=0, atol=0.01)
 
     embed = (f"data.root={tiny_videos}", "data.workers=0", "trainer.accelerator=cpu", f"checkpoint={one}")
     assert run("embed", *embed, f"out={one}/emb").status == 0

@@ -195,5 +195,7 @@ def test_two_ranks_share_the_parts(folder, tmp_path):
     expected = run(dataset_of(folder), tmp_path / "one")
     run_ranks(share, 2, tmp_path, folder)
     found = Embeddings.read(tmp_path / "emb")
-    assert found.table.equals(expected.table)
+    assert found.ids == expected.ids
+    for name in expected.card["dims"]:  # ranks have smaller last batches, and kernels sum in another order
+        torch.testing.assert_close(found.vectors(name), expected.vectors(name))
     assert found.card == expected.card
