@@ -36,10 +36,12 @@ class Batch:
 
 
 class LossOutput(NamedTuple):
-    """What an objective returns: the scalar to minimise, and detached terms that only the log reads."""
+    """What an objective returns: the scalar to minimise; the rest is detached and for the log and diagnostics only."""
 
     loss: Float[Tensor, ""]
     terms: dict[str, Tensor]
+    embeddings: dict[str, Tensor] = {}  # noqa: RUF012  # never written to
+    """This rank's embeddings [B, D] by view, as the loss saw them."""
 
 
 def branch_of(view: str) -> str:

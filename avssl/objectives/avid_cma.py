@@ -133,4 +133,4 @@ class AVIDCMA(Objective):
                 update_banks(self.banks, batch.index, z)
         terms = {name: rows.mean() for name, rows in cross.items()}
         terms |= {name: (rows * mined).mean() for name, rows in within.items()}  # 0 until mined
-        return LossOutput(total.mean(), detached(terms))
+        return LossOutput(total.mean(), detached(terms), detached(z))

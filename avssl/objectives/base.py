@@ -25,6 +25,9 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> LossOutput: ...
 
+    def before_step(self, progress: float) -> None:
+        """Called between backward and optimiser step: a parameter whose gradient is set to None here is left alone."""
+
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step; progress runs from 0 to 1."""
 
@@ -32,12 +35,17 @@ class Objective(nn.Module, ABC):
         """Called before each epoch, on every rank."""
 
 
-def unit_embeddings(branches: nn.Module, batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
-    """Unit float32 embeddings of `views`, in their order."""
+def raw_embeddings(branches: nn.Module, batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
+    """Float32 embeddings of `views`, in their order, as the branches give them."""
     missing = [view for view in views if view not in batch.views]
     check("views", list(views), not missing, f"the batch's views {sorted(batch.views)}")
     embeddings = branches({view: batch.views[view] for view in views})
-    return {view: F.normalize(embeddings[view].float(), dim=1) for view in views}
+    return {view: embeddings[view].float() for view in views}
+
+
+def unit_embeddings(branches: nn.Module, batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
+    """`raw_embeddings`, scaled to unit length."""
+    return {view: F.normalize(z, dim=1) for view, z in raw_embeddings(branches, batch, views).items()}
 
 
 def full_precision(batch: Batch) -> torch.autocast:

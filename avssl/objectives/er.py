@@ -70,7 +70,7 @@ class ER(Objective):
         entropy, reconstruction = mean_of(entropies), mean_of(reconstructions)
         terms = {"entropy": entropy, "reconstruction": reconstruction, "bound": entropy + reconstruction}
         loss = -(self.entropy_weight * entropy + reconstruction)
-        return LossOutput(loss, detached(terms | entropies | reconstructions))
+        return LossOutput(loss, detached(terms | entropies | reconstructions), detached(z))
 
     def after_step(self, progress: float) -> None:
         if self.teacher:

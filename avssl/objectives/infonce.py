@@ -31,4 +31,4 @@ class InfoNCE(Objective):
         with full_precision(batch):
             everyone = {view: distributed.all_gather(z[view]) for view in z}
             terms = {f"{q}>{k}": info_nce(z[q], everyone[k], own, self.temperature) for q, k in permutations(z, 2)}
-        return LossOutput(mean_of(terms), detached(terms))
+        return LossOutput(mean_of(terms), detached(terms), detached(z))

@@ -111,6 +111,7 @@ class Trainer:
         rate = set_learning_rate(self.optimizer, self.schedule(step / self.plan.steps))
         output = self.wrapped(batch.index, batch.views)
         self.fabric.backward(output.loss)
+        self.objective.before_step(step / self.plan.steps)
         if self.plan.clip_gradients:
             self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=self.plan.clip_gradients, error_if_nonfinite=False

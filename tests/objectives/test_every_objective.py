@@ -33,6 +33,7 @@ def train(objective: Objective, steps: list[Batch], first: int = 0, optimizer: t
         mine = distributed.global_rows(len(batch.index) // distributed.world_size())
         output = wrapped(batch.index[mine], {view: x[mine] for view, x in batch.views.items()})
         output.loss.backward()
+        objective.before_step(step / STEPS)
         optimizer.step()
         optimizer.zero_grad()
         objective.after_step((step + 1) / STEPS)
