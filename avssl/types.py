@@ -40,6 +40,7 @@ class LossOutput(NamedTuple):
 
     loss: Float[Tensor, ""]
     terms: dict[str, Tensor]
+    """`chance`, where there is one, is about the loss of embeddings that know nothing."""
     embeddings: dict[str, Tensor] = {}  # noqa: RUF012  # never written to
     """This rank's embeddings [B, D] by view, as the loss saw them."""
 

@@ -14,10 +14,21 @@ from torch import Tensor
 from avssl.functional.checks import check, check_choice
 from avssl.functional.vmf import vmf_log_normalizer
 
-__all__ = ["discrete_entropy", "discrete_reconstruction", "kde_entropy", "vmf_log_normalizer", "vmf_reconstruction"]
+__all__ = [
+    "density_entropy",
+    "discrete_entropy",
+    "discrete_likelihood",
+    "discrete_reconstruction",
+    "kde_entropy",
+    "kde_log_density",
+    "vmf_log_normalizer",
+    "vmf_reconstruction",
+]
 
 FLOOR = 1e-7
 """Added to probabilities inside logarithms, as in the published code: an empty cluster costs 16 nats, not infinity."""
+
+ESTIMATORS = ("joe", "plug_in")
 
 Kappa = float | Float[Tensor, ""]
 
@@ -30,20 +41,36 @@ def kde_entropy(
 ) -> Float[Tensor, ""]:
     """Differential entropy on the unit sphere by kernel density with a von Mises-Fisher kernel (section 4.1).
 
-    log p(z_i) = logsumexp_j(kappa <z_i, z_j>) + log C_d(kappa) - log n. `joe`: -mean_i log p(z_i);
-    `plug_in`: -sum_i w_i log p(z_i), with w_i proportional to p(z_i).
-    `leave_one_out` drops j = i, whose share exp(kappa) dominates for few rows or a large kappa. In float32 or finer.
+    `density_entropy` of `kde_log_density` at the rows themselves. `leave_one_out` drops j = i, whose share
+    exp(kappa) dominates for few rows or a large kappa. In float32 or finer.
     """
-    check_choice("estimator", estimator, ("joe", "plug_in"))
     check("rows of a leave-one-out density", len(z), len(z) > 1 or not leave_one_out, "2 and more")
     z = z.to(torch.promote_types(z.dtype, torch.float32))
-    scores = kappa * (z @ z.T)
-    others = len(z)
-    if leave_one_out:
-        scores = scores.masked_fill(torch.eye(others, dtype=torch.bool, device=z.device), -math.inf)
-        others -= 1
-    log_density = scores.logsumexp(1) + vmf_log_normalizer(z.shape[1], kappa) - math.log(others)
-    weight = log_density.softmax(0) if estimator == "plug_in" else 1 / len(z)
+    weight = 1 - torch.eye(len(z), dtype=z.dtype, device=z.device) if leave_one_out else None
+    return density_entropy(kde_log_density(z @ z.T, z.shape[1], kappa, weight), estimator)
+
+
+def kde_log_density(
+    similarity: Float[Tensor, "n m"], dim: int, kappa: Kappa, weight: Float[Tensor, "n m"] | None = None
+) -> Float[Tensor, " n"]:
+    """log p(z_i) for a mixture of von Mises-Fisher kernels at m unit vectors, to which z_i has inner products s_ij.
+
+    logsumexp_j(kappa s_ij + log w_ij) + log C_d(kappa) - log sum_j w_ij. Weights are 1 where none are given; 0 leaves
+    a vector out, but not all of a row may be 0.
+    """
+    if weight is None:
+        return (kappa * similarity).logsumexp(1) + vmf_log_normalizer(dim, kappa) - math.log(similarity.shape[1])
+    total = weight.sum(1, dtype=torch.float64).log().to(similarity.dtype)
+    return (kappa * similarity + weight.log()).logsumexp(1) + vmf_log_normalizer(dim, kappa) - total
+
+
+def density_entropy(log_density: Float[Tensor, " n"], estimator: str = "joe") -> Float[Tensor, ""]:
+    """Entropy from log p at n samples.
+
+    `joe`: -mean_i log p_i; `plug_in`: -sum_i w_i log p_i, with w_i proportional to p_i.
+    """
+    check_choice("estimator", estimator, ESTIMATORS)
+    weight = log_density.softmax(0) if estimator == "plug_in" else 1 / len(log_density)
     return -(weight * log_density).sum()
 
 
@@ -63,3 +90,8 @@ def discrete_reconstruction(p: Float[Tensor, "n c"], q: Float[Tensor, "n c"]) ->
     forward = (p * (q + FLOOR).log()).sum(1).mean()
     backward = (q * (p + FLOOR).log()).sum(1).mean()
     return (forward + backward) / 2
+
+
+def discrete_likelihood(codes: Float[Tensor, "n c"], logits: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
+    """E log q under given codes, q = softmax(logits), to maximise; rows of `codes` sum to 1."""
+    return (codes * logits.log_softmax(1)).sum(1).mean()

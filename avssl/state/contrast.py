@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from avssl import distributed
@@ -47,6 +47,13 @@ class BankContrast(nn.Module):
         if self.training:
             self._observe(cell, negative)
         return nce_rows(positive, negative, self.partition[cell].clone())
+
+    def chance(self, negative: Int64[Tensor, "b k"]) -> dict[str, Tensor]:
+        """The term `chance`: what the softmax of one positive is about while nothing is learned; none for NCE."""
+        candidates = negative.shape[1] + 1
+        return (
+            {"chance": torch.full((), math.log(candidates), device=negative.device)} if self.loss == "softmax" else {}
+        )
 
     @torch.no_grad()
     def _observe(self, cell: tuple[int, ...], negative: Tensor) -> None:

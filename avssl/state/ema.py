@@ -14,13 +14,14 @@ from avssl.functional.checks import check
 class EMA(nn.Module):
     """Copy of `student` without gradients; its parameters are moving averages (mean teacher, BYOL section 3.1).
 
+    The momentum rises to 1 on a cosine over the training, or is constant as in MoCo.
     The copy keeps its own batch statistics: it sees the same views as the student does.
     """
 
-    def __init__(self, student: nn.Module, momentum: float) -> None:
+    def __init__(self, student: nn.Module, momentum: float, rising: bool = True) -> None:
         super().__init__()
         check("ema", momentum, 0 <= momentum <= 1, "0 to 1")
-        self.momentum = momentum
+        self.momentum, self.rising = momentum, rising
         self.module = copy.deepcopy(student).requires_grad_(False)
 
     def forward(self, *args, **kwargs):
@@ -29,7 +30,9 @@ class EMA(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, progress: float) -> None:
-        """Move towards the student; the momentum rises to 1 on a cosine as progress goes 0 -> 1."""
-        momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        """Move towards the student; progress runs from 0 to 1."""
+        momentum = self.momentum
+        if self.rising:
+            momentum = 1 - (1 - momentum) * (math.cos(math.pi * progress) + 1) / 2
         for mine, theirs in zip(self.module.parameters(), student.parameters(), strict=True):
             mine.lerp_(theirs, 1 - momentum)
