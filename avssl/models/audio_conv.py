@@ -9,20 +9,21 @@ from torch import Tensor, nn
 class Conv2D10(nn.Module):
     """Four blocks of two 3x3 convolutions with width, 2, 4 and 8 times width planes, then a global max pool.
 
-    Morgado et al., arXiv 2004.12943. Takes spectrograms of any number of bands and frames.
+    Morgado et al., arXiv 2004.12943. Takes spectrograms of any number of bands and frames, or with 3 `channels`
+    pictures of any size.
     The stem and the first three blocks halve both axes, so block 4 is [b 8*width ceil(bands/16) ceil(frames/16)].
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, channels: int = 1) -> None:
         super().__init__()
         planes = [width, 2 * width, 4 * width, 8 * width]
         self.out_dim = planes[-1]
-        self.stem = nn.Sequential(*_normed(1, width, kernel=7, stride=2))
+        self.stem = nn.Sequential(*_normed(channels, width, kernel=7, stride=2))
         inputs = [width, *planes[:-1]]
         strides = (2, 2, 2, 1)
         self.layers = nn.ModuleList(map(_block, inputs, planes, strides))
 
-    def stages(self, x: Float[Tensor, "b 1 bands frames"]) -> list[Float[Tensor, "b _ _ _"]]:
+    def stages(self, x: Float[Tensor, "b channels bands frames"]) -> list[Float[Tensor, "b _ _ _"]]:
         """The output maps of the four blocks, first to last."""
         maps = []
         x = self.stem(x)
@@ -31,7 +32,7 @@ class Conv2D10(nn.Module):
             maps.append(x)
         return maps
 
-    def forward(self, x: Float[Tensor, "b 1 bands frames"]) -> Float[Tensor, "b d"]:
+    def forward(self, x: Float[Tensor, "b channels bands frames"]) -> Float[Tensor, "b d"]:
         return self.stages(x)[-1].amax(dim=(2, 3))
 
 
