@@ -74,4 +74,4 @@ class AVID(Objective):
                     terms |= means
             if self.training:
                 update_banks(self.banks, batch.index, z)
-        return LossOutput(loss, detached(terms), detached(z))
+        return LossOutput(loss, detached(terms | self.contrast.chance(negatives)), detached(z))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from avssl import distributed
-from avssl.functional.agreement import Rule, check_rule
+from avssl.functional.agreement import Rule
 from avssl.functional.checks import check
-from avssl.neighbors.mining import IndexKind, mine_positives
+from avssl.neighbors.mining import IndexKind
 from avssl.objectives.bank_terms import bank_losses, check_weights, cross_pairs, make_banks, update_banks, within_pairs
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
+from avssl.objectives.positive_sets import PositiveMining, no_positives
 from avssl.state.contrast import BankContrast
 from avssl.state.negatives import NegativeSampler
 from avssl.types import Batch, LossOutput
-
-log = logging.getLogger(__name__)
 
 
 class AVIDCMA(Objective):
@@ -61,8 +57,6 @@ class AVIDCMA(Objective):
         check_weights(cross_weight, within_weight, views)
         check("cross_weight", cross_weight, cross_weight > 0, "above 0")
         check("temperature", temperature, temperature > 0, "above 0")
-        most = num_instances - 2
-        check("num_positives", num_positives, 1 <= num_positives <= most, f"1 to {most} ({num_instances} instances)")
         check(
             "num_negatives_within",
             num_negatives_within,
@@ -71,18 +65,12 @@ class AVIDCMA(Objective):
         )
         self.branches = branches
         self.temperature, self.cross_weight, self.within_weight = temperature, cross_weight, within_weight
-        self.num_negatives_within, self.refresh_every, self.warmup_epochs = (
-            num_negatives_within,
-            refresh_every,
-            warmup_epochs,
-        )
-        self.rule = list(views).index(str(rule)) if rule in views else rule
-        check_rule(self.rule, len(views))
-        self.index: IndexKind = index
+        self.num_negatives_within = num_negatives_within
+        self.mining = PositiveMining(views, rule, refresh_every, warmup_epochs, index)
         self.banks = make_banks(views, num_instances, dim, momentum)
         self.contrast = BankContrast(list(views), loss, partition)
         self.negatives = NegativeSampler(num_instances, num_negatives, seed)
-        self.register_buffer("positives", torch.full((num_instances, num_positives), -1))
+        self.register_buffer("positives", no_positives(num_instances, num_positives))
 
     @property
     def partition(self) -> Tensor:
@@ -94,27 +82,12 @@ class AVIDCMA(Objective):
         return self.negatives(torch.cat([index[:, None], self.positives[index]], dim=1))
 
     def before_epoch(self, epoch: int) -> None:
-        since = epoch - self.warmup_epochs
-        due = self.refresh_every > 0 and since % self.refresh_every == 0
-        if since >= 0 and (due or bool((self.positives < 0).any())):
+        if self.mining.due(epoch, self.positives):
             self.mine()
 
-    @torch.no_grad()
     def mine(self) -> None:
-        """Refresh `positives` from the banks; each rank searches for its share of the rows."""
-        banks = [bank.vectors for bank in self.banks.values()]
-        share = -(-len(self.positives) // distributed.world_size())
-        rows = torch.arange(share, device=self.positives.device) + distributed.rank() * share
-        mined = mine_positives(
-            banks,  # pyright: ignore[reportArgumentType]
-            self.positives.shape[1],
-            self.rule,
-            index=self.index,
-            queries=rows.clamp_max(len(self.positives) - 1),
-            progress=distributed.is_main() and sys.stderr.isatty(),
-        )
-        self.positives.copy_(distributed.all_gather(mined.rows)[: len(self.positives)])
-        log.info("mined %d positives for each of %d instances: %s", *self.positives.T.shape, mined.summary())
+        """Refresh `positives` from the banks."""
+        self.mining.mine(self.positives, self.banks)
 
     def forward(self, batch: Batch) -> LossOutput:
         z = unit_embeddings(self.branches, batch, list(self.banks))

@@ -1,4 +1,4 @@
-"""What AVID and CMA share: views told apart against the rows of memory banks."""
+"""What AVID, CMA and IR share: views told apart against the rows of memory banks."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def within_pairs(views: Sequence[str]) -> list[Pair]:
     return [(view, view) for view in views]
 
 
+def bank_similarity(z: Float[Tensor, "b d"], bank: nn.Module, rows: Int64[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    """Inner products of each anchor with its own choice of bank rows."""
+    assert isinstance(bank, MemoryBank)
+    return torch.einsum("bd,bkd->bk", z, bank.vectors[rows])
+
+
 def bank_losses(
     pairs: Sequence[Pair],
     z: Mapping[str, Tensor],
@@ -56,6 +62,6 @@ def bank_losses(
     """Each anchor's loss for each pair, named "query>key"; row numbers are those of every bank."""
 
     def scores(query: str, key: str, rows: Tensor) -> Tensor:
-        return torch.einsum("bd,bkd->bk", z[query], banks[key].vectors[rows]) / temperature  # pyright: ignore[reportIndexIssue]
+        return bank_similarity(z[query], banks[key], rows) / temperature
 
     return {f"{q}>{k}": contrast(q, k, scores(q, k, positives), scores(q, k, negatives)) for q, k in pairs}

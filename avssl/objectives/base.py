@@ -35,11 +35,16 @@ class Objective(nn.Module, ABC):
         """Called before each epoch, on every rank."""
 
 
-def raw_embeddings(branches: nn.Module, batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
-    """Float32 embeddings of `views`, in their order, as the branches give them."""
+def chosen(batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
+    """The batch's values of `views`, in their order."""
     missing = [view for view in views if view not in batch.views]
     check("views", list(views), not missing, f"the batch's views {sorted(batch.views)}")
-    embeddings = branches({view: batch.views[view] for view in views})
+    return {view: batch.views[view] for view in views}
+
+
+def raw_embeddings(branches: nn.Module, batch: Batch, views: Sequence[str]) -> dict[str, Tensor]:
+    """Float32 embeddings of `views`, in their order, as the branches give them."""
+    embeddings = branches(chosen(batch, views))
     return {view: embeddings[view].float() for view in views}
 
 

@@ -43,7 +43,7 @@ def train(objective: Objective, steps: list[Batch], first: int = 0, optimizer: t
 def train_all_on_a_rank(rank: int, folder: Path) -> None:
     for case in CASES:
         objective = make(case)
-        train(objective, batches(STEPS))
+        train(objective, batches(STEPS, case=case))
         torch.save(objective.state_dict(), folder / f"{case}-{rank}.pt")
 
 
@@ -67,7 +67,7 @@ def same(left: dict, right: dict, atol: float) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_two_ranks_equal_one_on_parameters_and_buffers(case: str, two_ranks: Path):
     alone = make(case)
-    train(alone, batches(STEPS))
+    train(alone, batches(STEPS, case=case))
     for rank in range(2):
         same(torch.load(two_ranks / f"{case}-{rank}.pt"), alone.state_dict(), atol=2e-6)
 
@@ -75,15 +75,15 @@ def test_two_ranks_equal_one_on_parameters_and_buffers(case: str, two_ranks: Pat
 @pytest.mark.parametrize("case", CASES)
 def test_a_loaded_objective_goes_on_exactly(case: str, tmp_path: Path):
     through, before = make(case), make(case)
-    train(through, batches(STEPS))
-    optimizer = train(before, batches(STEPS)[:2])
+    train(through, batches(STEPS, case=case))
+    optimizer = train(before, batches(STEPS, case=case)[:2])
     torch.save((before.state_dict(), optimizer.state_dict()), tmp_path / "state.pt")
     after = make(case)
     objective_state, optimizer_state = torch.load(tmp_path / "state.pt")
     after.load_state_dict(objective_state)
     optimizer = torch.optim.SGD(after.parameters(), lr=0.05, momentum=0.9)
     optimizer.load_state_dict(optimizer_state)
-    train(after, batches(STEPS), first=2, optimizer=optimizer)
+    train(after, batches(STEPS, case=case), first=2, optimizer=optimizer)
     same(after.state_dict(), through.state_dict(), atol=0)
 
 
@@ -91,14 +91,14 @@ def test_a_loaded_objective_goes_on_exactly(case: str, tmp_path: Path):
 def test_training_moves_every_trained_parameter(case: str):
     objective = make(case)
     before = {name: p.detach().clone() for name, p in objective.named_parameters() if p.requires_grad}
-    train(objective, batches(STEPS))
+    train(objective, batches(STEPS, case=case))
     still = [name for name, p in objective.named_parameters() if p.requires_grad and p.equal(before[name])]
     assert not still
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.startswith(("er", "infonce"))])
 def test_the_order_of_instances_and_of_views_does_not_matter(case: str):
-    objective, batch = make(case), batches(1)[0]
+    objective, batch = make(case), batches(1, case=case)[0]
     order = torch.randperm(8)
     turned = Batch(batch.index[order], {view: batch.views[view][order] for view in reversed(VIEWS)})
     torch.testing.assert_close(objective(turned).loss, objective(batch).loss, atol=1e-5, rtol=1e-5)
@@ -106,7 +106,7 @@ def test_the_order_of_instances_and_of_views_does_not_matter(case: str):
 
 @pytest.mark.parametrize("case", CASES)
 def test_half_precision_encoders_give_a_finite_loss_in_float32(case: str):
-    objective, batch = make(case), batches(1)[0]
+    objective, batch = make(case), batches(1, case=case)[0]
     objective.before_epoch(0)
     with torch.autocast("cpu", torch.bfloat16):
         loss = objective(batch).loss
@@ -117,7 +117,7 @@ def test_half_precision_encoders_give_a_finite_loss_in_float32(case: str):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_missing_view_is_named(case: str):
-    batch = batches(1)[0]
+    batch = batches(1, case=case)[0]
     del batch.views["image/cam1"]
     with pytest.raises(ValueError, match=r"image/cam1.*allowed: the batch's views"):
         make(case)(batch)
@@ -125,5 +125,5 @@ def test_a_missing_view_is_named(case: str):
 
 @pytest.mark.parametrize("case", CASES)
 def test_terms_are_detached_and_do_not_make_the_loss(case: str):
-    output = make(case)(batches(1)[0])
+    output = make(case)(batches(1, case=case)[0])
     assert not any(term.requires_grad for term in output.terms.values())

@@ -1,0 +1,61 @@
+"""IR: instance recognition within each view against its memory bank (NPID, arXiv 1805.01978)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from avssl.functional.checks import check
+from avssl.objectives.bank_terms import bank_losses, make_banks, update_banks, within_pairs
+from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
+from avssl.state.contrast import BankContrast
+from avssl.state.negatives import NegativeSampler
+from avssl.types import Batch, LossOutput
+
+
+class IR(Objective):
+    """Find an instance's own row among `num_negatives` others in the bank of each view; mean of views, one suffices.
+
+    One bank per view, and no term across views: AVID with the cross weight 0. Banks are read before and written
+    after the loss, in training only. `loss="nce", partition="shared"` is the published method.
+    """
+
+    def __init__(
+        self,
+        branches: nn.Module,
+        views: Sequence[str],
+        dim: int,
+        num_instances: int,
+        *,
+        num_negatives: int = 4096,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        loss: str = "nce",
+        partition: str = "shared",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check("views", list(views), len(views) > 0, "one and more")
+        check("temperature", temperature, temperature > 0, "above 0")
+        self.branches = branches
+        self.temperature = temperature
+        self.banks = make_banks(views, num_instances, dim, momentum)
+        self.contrast = BankContrast(list(views), loss, partition)
+        self.negatives = NegativeSampler(num_instances, num_negatives, seed)
+
+    def sample_negatives(self, index: Int64[Tensor, " b"]) -> Int64[Tensor, "b k"]:
+        """Rows for each anchor, never its own; the same rows in every bank."""
+        return self.negatives(index[:, None])
+
+    def forward(self, batch: Batch) -> LossOutput:
+        z = unit_embeddings(self.branches, batch, list(self.banks))
+        own, negatives = batch.index[:, None], self.sample_negatives(batch.index)
+        with full_precision(batch):
+            pairs = within_pairs(list(z))
+            rows = bank_losses(pairs, z, self.banks, self.contrast, own, negatives, self.temperature)
+            terms = {name: row.mean() for name, row in rows.items()}
+            if self.training:
+                update_banks(self.banks, batch.index, z)
+        return LossOutput(mean_of(terms), detached(terms | self.contrast.chance(negatives)), detached(z))

@@ -1,0 +1,41 @@
+"""Spectral contrastive loss: a low-rank factor of the graph of views (HaoChen et al., arXiv 2106.04156)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from torch import nn
+
+from avssl import distributed
+from avssl.functional.checks import check
+from avssl.functional.contrastive import spectral_contrastive
+from avssl.objectives.base import Objective, detached, full_precision, mean_of, raw_embeddings, unit_embeddings
+from avssl.objectives.pairs import check_batch_size, check_views
+from avssl.types import Batch, LossOutput
+
+
+class Spectral(Objective):
+    """`functional.contrastive.spectral_contrastive` of the global batch, mean of pairs of views (eq. 6).
+
+    Embeddings are scaled to norm sqrt(`mu`); None leaves them as the branches give them, as in the paper's theory.
+    UserError (when called): a global batch of one, in which nothing is negative.
+    """
+
+    def __init__(self, branches: nn.Module, views: Sequence[str], *, mu: float | int | None = 1.0) -> None:
+        super().__init__()
+        check_views(views)
+        check("mu", mu, mu is None or mu > 0, "above 0, or null")
+        self.branches, self.views, self.mu = branches, list(views), mu
+
+    def forward(self, batch: Batch) -> LossOutput:
+        check_batch_size(batch)
+        if self.mu is None:
+            z = raw_embeddings(self.branches, batch, self.views)
+        else:
+            unit = unit_embeddings(self.branches, batch, self.views)
+            z = {view: self.mu**0.5 * x for view, x in unit.items()}
+        with full_precision(batch):
+            everyone = {view: distributed.all_gather(z[view]) for view in z}
+            terms = {f"{a}-{b}": spectral_contrastive(everyone[a], everyone[b]) for a, b in combinations(z, 2)}
+        return LossOutput(mean_of(terms), detached(terms), detached(z))
