@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,17 @@ from rich.progress import MofNCompleteColumn, Progress
 from torch import nn
 
 from avssl import distributed
-from avssl.data.clips import AudioView, VideoView, View, min_duration
-from avssl.data.manifest import Manifest
-from avssl.data.scan import scan
+from avssl.data.clips import AudioView
+from avssl.data.source import Found, Source
 from avssl.data.statistics import spectrogram_statistics
-from avssl.models.branches import Branches
+from avssl.models.joint import Encoders
 from avssl.training.checkpoint import Checkpoint, load
-from avssl.types import UserError
+from avssl.types import UserError, branch_of
 
 console = Console(soft_wrap=True, highlight=False)
+
+CLIPS = {"_target_": "avssl.data.clip_files.Clips"}
+NAMED = 5  # files that are left out and shown by name
 
 
 def make_fabric(trainer: DictConfig) -> Fabric:
@@ -59,59 +61,76 @@ def make_fabric(trainer: DictConfig) -> Fabric:
     return fabric
 
 
-def find_manifest(data: DictConfig, views: Mapping[str, View], known: Path | None = None) -> Manifest:
-    """All files of data.manifest, or of `known`, or else of a scan of data.root by the main rank."""
+def make_source(data: DictConfig | dict[str, Any]) -> Source:
+    """The data set that a `data` config describes, of a folder of clips where it does not say."""
+    build = instantiate(data.get("source") or CLIPS, _convert_="all", _partial_=True)
+    try:
+        return build(views=instantiate(data["views"], _convert_="all"))
+    except TypeError as error:
+        raise UserError(f"data.source: {error}") from error
+
+
+def find_files(source: Source, data: DictConfig, known: Path | None = None) -> Any:
+    """All files of data.manifest, or of `known`, or else of a scan of data.root; the main rank looks for them."""
     root, file = Path(data.root).expanduser(), data.manifest or known
-    if file is not None:
-        return Manifest.read(Path(file).expanduser(), root)
-    scanned = None
+    manifest = None if file is None else Path(file).expanduser()
+    found = None
     if distributed.is_main():
-        scanned = scan_with_progress(root, required_streams(views), min_duration(views), data.workers)
-    return distributed.broadcast_object(scanned)
+        with scanning(root) as on_file:
+            found = source.find(root, manifest, data.workers, on_file)
+    return distributed.broadcast_object(found)
 
 
-def usable_files(manifest: Manifest, views: Mapping[str, View]) -> tuple[Manifest, Counter[str]]:
-    """The files that all views can be cut from, and how many others there are for each reason; both are printed.
-
-    Raises UserError when no file is usable.
-    """
-    require, duration_s = required_streams(views), min_duration(views)
-    usable, left_out = manifest.select(require, duration_s)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
-    if distributed.is_main():
-        root = manifest.root
-        console.print(f"{root}: {len(usable)} usable, {left_out.total()} left out{f' ({reasons})' if reasons else ''}")
-    if len(usable) == 0:
-        need = f"{' and '.join(require)} of {duration_s:g} s and more"
-        raise UserError(f"data.root={manifest.root} has no usable file ({reasons}); allowed: files with {need}")
-    return usable, left_out
-
-
-def required_streams(views: Mapping[str, View]) -> list[str]:
-    """The streams that a file needs for these views, picture first."""
-    return sorted({"video" if isinstance(view, VideoView) else "audio" for view in views.values()}, reverse=True)
-
-
-def scan_with_progress(root: Path, require: list[str], min_duration_s: float, workers: int) -> Manifest:
+@contextmanager
+def scanning(root: Path) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; what it gives is told how many files are done, and of how many."""
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as progress:
         task = progress.add_task(f"scanning {root.name}", total=None)
-
-        def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        return scan(root, require=require, min_duration_s=min_duration_s, workers=workers, on_file=advance)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def make_views(views: DictConfig | dict[str, Any]) -> dict[str, View]:
-    return instantiate(views, _convert_="all")
+def report_usable(source: Source, root: Path, found: Found, number: int) -> None:
+    """Print how many can be used and why the others cannot. Raises UserError where none can."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(found.reasons.items()))
+    if distributed.is_main():
+        console.print(f"{root}: {number} usable, {len(found.left_out)} left out{f' ({reasons})' if reasons else ''}")
+        for row in found.left_out[:NAMED]:
+            console.print(f"  left out {row['path']}: {row['reason']}", markup=False)
+    if number == 0:
+        first = f"; {found.left_out[0]['path']}: {found.left_out[0]['reason']}" if found.left_out else ""
+        raise UserError(f"data.root={root} has no usable file ({reasons}{first}); allowed: {source.need}")
 
 
-def fill_statistics(config: DictConfig, manifest: Manifest) -> None:
+def check_branches(config: DictConfig) -> None:
+    """Raise UserError for a view whose branch the config does not describe."""
+    known = config.branches.get("branches")
+    if known is None:
+        return
+    for view in config.data.views:
+        if branch_of(view) not in known:
+            raise UserError(f"data.views.{view}: no branch for it; allowed: views of {', '.join(known)}, or branches=")
+
+
+def fit_branches(config: DictConfig) -> None:
+    """Keep the branches that `runtime.views` go through.
+
+    A camera that has a branch of its own gets, where the config describes none, a copy of its view's.
+    """
+    known = config.branches.get("branches")
+    if known is None:
+        return
+    views = {branch_of(view): None for view in config.runtime.views}
+    copied = next(iter(config.data.views))
+    names = [name for name in known if name in views] + [name for name in views if name not in known]
+    config.branches.branches = {name: known[name if name in known else copied] for name in names}
+
+
+def fill_statistics(config: DictConfig, files: Any) -> None:
     """Measure the spectrogram's mean and deviation per band, unless the config has them, into the `runtime` node."""
-    audio = [view for view in make_views(config.data.views).values() if isinstance(view, AudioView)]
+    audio = [view for view in make_source(config.data).views.values() if isinstance(view, AudioView)]
     if not audio or config.runtime.audio_mean is not None:
         return
-    statistics = spectrogram_statistics(manifest, audio[0], config.seed) if distributed.is_main() else None
+    statistics = spectrogram_statistics(files, audio[0], config.seed) if distributed.is_main() else None
     config.runtime.audio_mean, config.runtime.audio_std = distributed.broadcast_object(statistics)
 
 
@@ -120,7 +139,7 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportReturnType]
 
 
-def load_encoders(run: str, device: torch.device) -> tuple[Branches, Checkpoint]:
+def load_encoders(run: str, device: torch.device) -> tuple[Encoders, Checkpoint]:
     """The encoders of a run in evaluation mode, and the checkpoint that they come from."""
     checkpoint = load(Path(run).expanduser())
     branches = instantiate(checkpoint.config["objective"]["branches"], _convert_="all")

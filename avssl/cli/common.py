@@ -25,6 +25,7 @@ _PACKAGED = Path(__file__).parents[1] / "configs"
 CONFIGS = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "configs"
 
 OmegaConf.register_new_resolver("at_most", min)
+OmegaConf.register_new_resolver("scaled", lambda rate, batch_size: rate * batch_size / 256)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

@@ -9,16 +9,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from avssl import distributed
 from avssl.cli.assemble import console
 from avssl.training.checkpoint import Position
-from avssl.training.loop import Plan
+from avssl.training.collapse import judge
+from avssl.training.plan import Plan
 from avssl.training.run_log import RunLog
 
 
 class TrainingDisplay:
-    """A progress bar and the run's log, on the main rank; without a terminal, one line per epoch instead of the bar."""
+    """A progress bar and the run's log, on the main rank; without a terminal, one line per epoch instead of the bar.
+
+    A warning is shown when it first comes up, and again at the end if it still holds.
+    """
 
     def __init__(self, out: Path, plan: Plan, start: Position) -> None:
         self._plan, self._first = plan, start.epoch * plan.steps_per_epoch + start.step
         self._log = RunLog(out, self._first) if distributed.is_main() else None
+        self._warned: set[str] = set()
+        self._said_last: list[str] = []
+        self._holds: dict[str, str | None] = {}
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -41,14 +48,31 @@ class TrainingDisplay:
         self._bar.stop()
         if self._log:
             self._log.close()
+        for text in filter(None, self._holds.values()):
+            if text not in self._said_last:
+                _warn(f"still: {text}")
 
     def log(self, step: int, row: dict[str, float]) -> None:
         """Write the numbers of a logged step."""
         if self._log is None:
             return
         self._log.write(step, row)
+        self._warn({"step": float(step), **row})
         epoch = f"{int(row['epoch'] - 1e-9) + 1}/{self._plan.epochs}"
         speed, wait = row["clips_per_s"], row["waiting"]
         self._bar.update(self._task, completed=step, epoch=epoch, loss=row["loss"], speed=speed, wait=wait)
         if not console.is_terminal and step % self._plan.steps_per_epoch < self._plan.log_every:
             console.print(f"epoch {epoch}  loss {row['loss']:.4f}  {speed:.0f} clips/s  {wait:.0%} waiting", style=None)
+
+    def _warn(self, row: dict[str, float]) -> None:
+        found = judge(row, self._plan.steps)
+        self._holds |= found
+        new = {key: text for key, text in found.items() if text and key not in self._warned}
+        self._warned |= set(new)
+        self._said_last = list(new.values())
+        for text in new.values():
+            _warn(f"step {row['step']:.0f}: {text}")
+
+
+def _warn(text: str) -> None:
+    console.print(f"warning: {text}", style="yellow", markup=False)

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
-from avssl.cli.assemble import (
-    console,
-    find_manifest,
-    fingerprint,
-    load_encoders,
-    make_fabric,
-    make_views,
-    required_streams,
-    usable_files,
-)
+from avssl.cli.assemble import console, find_files, fingerprint, load_encoders, make_fabric, make_source, report_usable
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
-from avssl.data.clips import ClipDataset, View, min_duration
-from avssl.data.manifest import Manifest, status_of
+from avssl.data.source import EvalSet
 from avssl.evaluation.embed import embed
 from avssl.functional.checks import check
 from avssl.training.checkpoint import Checkpoint
@@ -34,13 +23,13 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    views = make_views(checkpoint.config["data"]["views"])
+    source = make_source(checkpoint.config["data"])
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
-    files = find_manifest(config.data, views)
-    manifest, left_out = usable_files(files, views)
-    dataset = ClipDataset(manifest, views, seed=0, train=False, clips_per_video=config.data.clips)
+    found = source.embeddable(find_files(source, config.data))
+    dataset = source.eval_set(found.files, config.data.clips)
+    report_usable(source, dataset.root, found, len(dataset))
     card = embed(
         branches,
         dataset,
@@ -52,11 +41,12 @@ def main(config: DictConfig) -> None:
             "checkpoint": str(Path(config.checkpoint).expanduser().resolve()),
             "objective": checkpoint.config["name"],
             "weights": fingerprint(branches),
-            "root": str(manifest.root.resolve()),
-            "left_out": dict(left_out),
-            "training_overlap": overlap(manifest, checkpoint),
+            "root": str(dataset.root.resolve()),
+            "left_out": dict(found.reasons),
+            "training_overlap": overlap(dataset, checkpoint),
         },
-        unusable=unusable_files(files, views),
+        unusable=found.left_out,
+        label_pattern=config.data.label_pattern,
     )
     if distributed.is_main():
         console.print(f"{out}: {card['done']} of {card['expected']} files embedded, {len(card['missing'])} missing")
@@ -64,18 +54,11 @@ def main(config: DictConfig) -> None:
             console.print(f"  missing {missing['path']}: {missing['reason']}", markup=False)
 
 
-def unusable_files(files: Manifest, views: Mapping[str, View]) -> list[dict[str, str]]:
-    """Id, path and reason of each file that the views cannot be cut from."""
-    need = required_streams(views), min_duration(views)
-    rows = [(row, status_of(row, *need)) for row in files.table.to_pylist()]
-    return [{"id": row["id"], "path": row["path"], "reason": reason} for row, reason in rows if reason != "ok"]
-
-
-def overlap(manifest: Manifest, checkpoint: Checkpoint) -> int | None:
-    """How many files were trained on; None for another folder, where equal relative paths mean nothing."""
-    if Path(checkpoint.config["data"]["root"]).expanduser().resolve() != manifest.root.resolve():
+def overlap(dataset: EvalSet, checkpoint: Checkpoint) -> int | None:
+    """How many instances were trained on; None for another folder, where equal relative paths mean nothing."""
+    if Path(checkpoint.config["data"]["root"]).expanduser().resolve() != dataset.root.resolve():
         return None
-    return len(set(manifest.ids) & set(checkpoint.ids))
+    return len(set(dataset.files().column("id").to_pylist()) & set(checkpoint.ids))
 
 
 def check_views(asked: DictConfig | None, trained: dict[str, Any]) -> None:

@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from rich.table import Table
 
-from avssl.cli.assemble import console, fingerprint, load_encoders, make_views, required_streams
+from avssl.cli.assemble import console, fingerprint, load_encoders, make_source
 from avssl.cli.common import command
-from avssl.data.clips import Broken, ClipDataset, ClipKey, View
-from avssl.data.manifest import Manifest, status_of
-from avssl.data.scan import describe
+from avssl.data.samples import Broken, ClipKey
+from avssl.data.source import Source
 from avssl.evaluation.embeddings import Embeddings
-from avssl.models.branches import Branches
+from avssl.models.joint import Encoders
 from avssl.neighbors import InnerProductIndex
 from avssl.types import UserError
 
@@ -31,8 +30,8 @@ def main(config: DictConfig) -> None:
     branches, checkpoint = load_encoders(config.checkpoint or embeddings.card["checkpoint"], torch.device("cpu"))
     if fingerprint(branches) != embeddings.card["weights"]:
         raise UserError(f"embeddings={config.embeddings} are of other weights than the checkpoint has now; embed anew")
-    view = make_views(checkpoint.config["data"]["views"])[config["from"]]
-    query = embed_query(branches, config["from"], view, Path(config.query).expanduser())
+    source = make_source(checkpoint.config["data"])
+    query = embed_query(branches, source, config["from"], Path(config.query).expanduser())
     scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(query, config.k)
     table = Table(
         "rank", "score", "clip", "label", "start s", title=f"{config['from']} of {config.query} -> {config.to}"
@@ -44,16 +43,11 @@ def main(config: DictConfig) -> None:
     console.print(table)
 
 
-def embed_query(branches: Branches, name: str, view: View, file: Path) -> torch.Tensor:
-    """Unit embedding [1 d] of one view at the middle of a file. Raises UserError when the file lacks its stream."""
+def embed_query(branches: Encoders, source: Source, name: str, file: Path) -> torch.Tensor:
+    """Unit embedding [1 d] of one view, of a clip at its middle. Raises UserError when the file lacks its stream."""
     if not file.is_file():
         raise UserError(f"query={file}; allowed: a media file")
-    facts, require = describe(file.parent, file.name), required_streams({name: view})
-    status = status_of(facts, require, view.duration_s)
-    if status != "ok":
-        reason = f"{status} {facts['detail']}".strip()
-        raise UserError(f"query={file}: {reason}; allowed: a file with {require[0]} of {view.duration_s:g} s and more")
-    dataset = ClipDataset(Manifest.of(file.parent, [facts]), {name: view}, seed=0, train=False, clips_per_video=1)
+    dataset = source.query_set(file, name)
     sample = dataset[ClipKey(0, 0, 0)]
     if isinstance(sample, Broken):
         raise UserError(f"query={file}: {sample.reason}")

@@ -1,4 +1,4 @@
-"""avssl-train: a folder of unlabelled videos to encoders."""
+"""avssl-train: a folder of unlabelled videos or pictures to encoders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -14,27 +15,30 @@ from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
 from avssl.cli.assemble import (
+    check_branches,
     console,
     fill_statistics,
-    find_manifest,
+    find_files,
+    fit_branches,
     make_fabric,
-    make_views,
+    make_source,
+    report_usable,
     resolved,
-    usable_files,
 )
 from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
 from avssl.cli.resume import check_same_training, resume_point
-from avssl.data.clips import ClipDataset
 from avssl.data.loader import batches, train_loader
-from avssl.data.manifest import Manifest
 from avssl.data.sampler import EpochSampler
+from avssl.data.source import Files
 from avssl.models.batch_norm import synchronise
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import LAST, Checkpoint, Position, load, save
-from avssl.training.loop import Plan, Trainer, Unpacked
+from avssl.training.loop import Trainer, Unpacked
 from avssl.training.meter import Meter
+from avssl.training.monitor import Monitor
 from avssl.training.optim import make_optimizer
+from avssl.training.plan import Plan
 from avssl.training.report import write_report
 from avssl.training.warm_start import warm_start
 from avssl.types import Batch, UserError
@@ -46,23 +50,24 @@ MANIFEST = "manifest.parquet"
 @command("train")
 def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
-    if fabric.device.type == "cpu":  # threads beyond the free cores wait for each other and for the decoding workers
+    if fabric.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        # Threads beyond the free cores wait for each other and for the decoding workers.
         ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // ranks_here - config.data.workers))
     out = Path(config.out).expanduser()
     saved = resume_point(out, config.resume)
     init = load(Path(config.init).expanduser()) if config.init and not saved else None
     check_start(config, init, saved)
-    views = make_views(config.data.views)
-    files = find_manifest(config.data, views, known=out / MANIFEST if saved else None)
-    manifest, _ = usable_files(files, views)
+    check_branches(config)
+    files = find_files(make_source(config.data), config.data, known=out / MANIFEST if saved else None)
+    usable = trainable_files(config, files)
     if saved:  # measured once
         config.runtime = saved.config["runtime"]
-    sampler = prepare(config, manifest)
+    sampler = prepare(config, usable)
     if saved:
-        check_same_training(saved, resolved(config), manifest.ids)
-    objective = build_objective(config, manifest, fabric, init)
-    optimizer = make_optimizer(objective, instantiate(config.optim.optimizer), config.optim.decay_vectors)
+        check_same_training(saved, resolved(config), usable.ids)
+    objective = build_objective(config, usable, fabric, init)
+    optimizer = build_optimizer(config.optim, objective)
     wrapped, fabric_optimizer = fabric.setup(Unpacked(objective), optimizer)
     if saved:
         objective.load_state_dict(saved.objective)
@@ -71,7 +76,7 @@ def main(config: DictConfig) -> None:
         files.write(out / MANIFEST)
     plan, start = make_plan(config, sampler), saved.position if saved else Position()
     facts = {
-        "instances": f"{len(manifest)} from {manifest.root}",
+        "instances": f"{len(usable.ids)} from {usable.root}",
         "epochs": f"{plan.epochs} of {plan.steps_per_epoch} steps of {config.data.batch_size} clips",
         "parameters": f"{sum(p.numel() for p in objective.branches.parameters()) / 1e6:.2f} M",
         "device": f"{fabric.device}, {distributed.world_size()} process(es)",
@@ -84,13 +89,14 @@ def main(config: DictConfig) -> None:
             optimizer=fabric_optimizer,  # pyright: ignore[reportArgumentType]
             schedule=instantiate(config.optim.schedule),
             plan=plan,
-            meter=Meter(manifest.ids),
-            batches=epoch_reader(config, manifest, sampler, pin_memory=fabric.device.type == "cuda"),
+            meter=Meter(usable.ids),
+            monitor=Monitor(),
+            batches=epoch_reader(config, usable, sampler, pin_memory=fabric.device.type == "cuda"),
             on_log=display.log,
-            on_save=saver(config, manifest, objective, optimizer),
+            on_save=saver(config, usable, objective, optimizer),
         ).fit(start)
     if distributed.is_main():
-        report = write_report(out, f"avssl-train {config.name}", facts)
+        report = write_report(out, f"avssl-train {config.name}", facts, plan.steps)
         console.print(f"checkpoint {out / LAST}\nreport     {report}")
     if not finished:
         console.print("stopped by a signal; the same command with resume=auto goes on")
@@ -108,17 +114,26 @@ def check_start(config: DictConfig, init: Checkpoint | None, saved: Checkpoint |
         raise UserError(f"objective.warmup_epochs=0: random banks have no positives to mine; allowed: {need}")
 
 
-def prepare(config: DictConfig, manifest: Manifest) -> EpochSampler:
+def trainable_files(config: DictConfig, files: Any) -> Files:
+    """Those that all views can be made of; how many they are is printed."""
+    source = make_source(config.data)
+    found = source.trainable(files)
+    report_usable(source, files.root, found, len(found.files.ids))
+    if len(found.files.ids) < 2:
+        raise UserError(f"data.root={files.root} has one usable file or instance; allowed: 2 and more")
+    config.runtime.views = source.view_names(found.files)
+    return found.files
+
+
+def prepare(config: DictConfig, usable: Files) -> EpochSampler:
     """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
-    if len(manifest) < 2:
-        raise UserError(f"data.root={manifest.root} has one usable file; allowed: 2 and more")
-    config.runtime.views = list(config.data.views)
-    config.runtime.num_instances = len(manifest)
-    config.runtime.max_negatives = len(manifest) - 1
+    config.runtime.num_instances = len(usable.ids)
+    config.runtime.max_negatives = len(usable.ids) - 1
     data, ranks = config.data, (distributed.rank(), distributed.world_size())
-    sampler = EpochSampler(len(manifest), data.batch_size, data.clips_per_video, config.seed, *ranks)
+    sampler = EpochSampler(len(usable.ids), data.batch_size, data.clips_per_video, config.seed, *ranks)
     config.runtime.steps = config.trainer.epochs * sampler.steps_per_epoch
-    fill_statistics(config, manifest)
+    fit_branches(config)
+    fill_statistics(config, usable)
     return sampler
 
 
@@ -131,14 +146,15 @@ def make_plan(config: DictConfig, sampler: EpochSampler) -> Plan:
         save_every=trainer.save_every,
         clip_gradients=trainer.clip_gradients,
         seed=config.seed,
+        monitor_every=trainer.monitor_every,
     )
 
 
-def build_objective(config: DictConfig, manifest: Manifest, fabric: Fabric, init: Checkpoint | None) -> Objective:
+def build_objective(config: DictConfig, usable: Files, fabric: Fabric, init: Checkpoint | None) -> Objective:
     torch.manual_seed(config.seed)  # the same start on every rank
     objective: Objective = instantiate(config.objective, _convert_="all")
     if init:
-        taken = warm_start(objective, init, manifest.ids)
+        taken = warm_start(objective, init, usable.ids)
         if distributed.is_main():
             console.print(f"from {config.init}: {taken}")
     if distributed.world_size() > 1:
@@ -146,14 +162,18 @@ def build_objective(config: DictConfig, manifest: Manifest, fabric: Fabric, init
     return objective
 
 
+def build_optimizer(optim: DictConfig, objective: Objective) -> torch.optim.Optimizer:
+    groups: Any = OmegaConf.to_container(optim.groups, resolve=True) if optim.groups else None
+    built = instantiate(optim.optimizer, _convert_="all")
+    return make_optimizer(objective, built, optim.decay_vectors, groups, optim.weight_decay_end)
+
+
 def epoch_reader(
-    config: DictConfig, manifest: Manifest, sampler: EpochSampler, pin_memory: bool
+    config: DictConfig, usable: Files, sampler: EpochSampler, pin_memory: bool
 ) -> Callable[[Position], Iterator[Batch]]:
     """From a position to the batches that remain of its epoch."""
     data = config.data
-    dataset = ClipDataset(
-        manifest, make_views(data.views), seed=config.seed, train=True, clips_per_video=data.clips_per_video
-    )
+    dataset = make_source(data).train_set(usable, config.seed, data.clips_per_video)
     loader = train_loader(dataset, sampler, data.workers, pin_memory)
 
     def rest_of_epoch(position: Position) -> Iterator[Batch]:
@@ -164,10 +184,10 @@ def epoch_reader(
 
 
 def saver(
-    config: DictConfig, manifest: Manifest, objective: Objective, optimizer: torch.optim.Optimizer
+    config: DictConfig, usable: Files, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> Callable[[Position], None]:
     """Writes the checkpoint, which is the same on every rank, from the main one."""
-    out, settings, ids = Path(config.out).expanduser(), resolved(config), manifest.ids
+    out, settings, ids = Path(config.out).expanduser(), resolved(config), usable.ids
 
     def save_at(position: Position) -> None:
         if not distributed.is_main():

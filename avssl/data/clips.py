@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -74,6 +76,18 @@ class ClipDataset(Dataset[Sample | Broken]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    @property
+    def root(self) -> Path:
+        return self.manifest.root
+
+    def files(self) -> pa.Table:
+        """Id, path, label and size of each file."""
+        return self.manifest.table.select(["id", "path", "label", "size_bytes"])
+
+    def durations_s(self) -> dict[str, float]:
+        """How long each view is."""
+        return {name: float(view.duration_s) for name, view in self.views.items()}
 
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
         path = self._paths[key.row]

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from avssl.data.clips import ClipDataset
 from avssl.data.sampler import EpochSampler
-from avssl.data.samples import Broken, ClipKey, collate, collate_eval
+from avssl.data.samples import Broken, ClipKey, Sample, collate, collate_eval
+from avssl.data.source import EvalSet
 from avssl.data.workers import worker_context
 from avssl.types import Batch, UserError
 
 
-def train_loader(dataset: ClipDataset, sampler: EpochSampler, workers: int, pin_memory: bool = False) -> DataLoader:
+def train_loader(
+    dataset: Dataset[Sample | Broken], sampler: EpochSampler, workers: int, pin_memory: bool = False
+) -> DataLoader:
     """Batches in the sampler's order; with `workers` 0 they are decoded in the calling process."""
     return _loader(dataset, sampler, collate, workers, pin_memory)
 
 
-def eval_loader(
-    dataset: ClipDataset, keys: Iterable[list[ClipKey]], workers: int, pin_memory: bool = False
-) -> DataLoader:
+def eval_loader(dataset: EvalSet, keys: Iterable[list[ClipKey]], workers: int, pin_memory: bool = False) -> DataLoader:
     """One EvalBatch for each list of keys."""
     return _loader(dataset, keys, collate_eval, workers, pin_memory)
 
@@ -37,7 +37,11 @@ def batches(loader: DataLoader) -> Iterator[Batch]:
 
 
 def _loader(
-    dataset: ClipDataset, keys: Iterable[list[ClipKey]], into: Callable[..., Any], workers: int, pin_memory: bool
+    dataset: Any,
+    keys: Iterable[list[ClipKey]],
+    into: Callable[..., Any],
+    workers: int,
+    pin_memory: bool,
 ) -> DataLoader:
     return DataLoader(
         dataset,

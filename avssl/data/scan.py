@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.probe import MediaInfo, probe
@@ -23,6 +23,7 @@ EXTENSIONS = {
     *("mxf", "ogv", "ts", "vob", "webm", "wmv", "aac", "ac3", "aif", "aiff", "amr", "au", "caf", "flac", "m4a", "mka"),
     *("mp2", "mp3", "oga", "ogg", "opus", "wav", "wma", "wv"),
 }
+T = TypeVar("T")
 NOTHING = MediaInfo(False, False, 0.0, 0.0, 0, 0, 0, 0.0, "", "", 0, 0)
 
 
@@ -45,18 +46,18 @@ def scan(
     if not paths:
         raise UserError(f"{root}: no media files in it; known extensions: {', '.join(sorted(EXTENSIONS))}")
     rows = []
-    for row in _map(partial(describe, root), paths, workers):
+    for row in map_files(partial(describe, root), paths, workers):
         rows.append(row)
         if on_file:
             on_file(len(rows), len(paths))
-    _mark_duplicates(root, rows)
+    mark_duplicates(root, rows)
     for row in rows:
         row["status"] = status_of(row, require, min_duration_s)
     return Manifest.of(root, rows)
 
 
-def media_files(root: Path) -> Iterator[str]:
-    """Posix paths, relative to the root, of the files with a media extension; hidden ones are left out.
+def media_files(root: Path, extensions: Collection[str] = EXTENSIONS) -> Iterator[str]:
+    """Posix paths, relative to the root, of the files with one of the extensions; hidden ones are left out.
 
     Links to folders are followed, but no folder is entered twice.
     """
@@ -70,7 +71,7 @@ def media_files(root: Path) -> Iterator[str]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in names:
             path = Path(folder, name)
-            media = path.suffix[1:].lower() in EXTENSIONS and not name.startswith(".")
+            media = path.suffix[1:].lower() in extensions and not name.startswith(".")
             if media and (path.is_file() or path.is_symlink()):  # neither pipes nor sockets
                 yield path.relative_to(root).as_posix()
 
@@ -99,7 +100,8 @@ def describe(root: Path, relative_path: str) -> dict[str, Any]:
     }
 
 
-def _map(function: Callable[[str], dict[str, Any]], paths: list[str], workers: int) -> Iterator[dict[str, Any]]:
+def map_files(function: Callable[[str], T], paths: Sequence[str], workers: int) -> Iterator[T]:
+    """What the function gives for each path, in order, from `workers` processes or, with 0, from this one."""
     if workers == 0:
         yield from map(function, paths)
         return
@@ -107,7 +109,7 @@ def _map(function: Callable[[str], dict[str, Any]], paths: list[str], workers: i
         yield from pool.map(function, paths, chunksize=8)
 
 
-def _mark_duplicates(root: Path, rows: list[dict[str, Any]]) -> None:
+def mark_duplicates(root: Path, rows: list[dict[str, Any]]) -> None:
     """Of files with the same content keep the first by path; only files of the same size are read."""
     by_size = defaultdict(list)
     for row in rows:

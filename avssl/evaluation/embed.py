@@ -1,9 +1,10 @@
-"""An embedding for every clip of a folder: in parts, so that a stopped run goes on where it was."""
+"""An embedding for every clip or picture of a folder: in parts, so that a stopped run goes on where it was."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,12 @@ from rich.progress import track
 from torch import Tensor
 
 from avssl import distributed
-from avssl.data.clips import Broken, ClipDataset, ClipKey
 from avssl.data.loader import eval_loader
-from avssl.data.manifest import Manifest
+from avssl.data.samples import Broken, ClipKey
+from avssl.data.source import EvalSet
 from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
 from avssl.files import whole, write_json
-from avssl.models.branches import Branches
+from avssl.models.joint import Encoders
 from avssl.types import UserError
 
 FILES_PER_PART = 256
@@ -29,8 +30,8 @@ _MISSING = b"avssl.missing"
 
 
 def embed(
-    branches: Branches,
-    dataset: ClipDataset,
+    branches: Encoders,
+    dataset: EvalSet,
     out: Path | str,
     *,
     batch_size: int,
@@ -38,43 +39,58 @@ def embed(
     device: torch.device | str,
     card: Mapping[str, Any],
     unusable: Sequence[Mapping[str, str]] = (),
+    label_pattern: str | None = None,
 ) -> dict[str, Any]:
     """Write `out`/embeddings.parquet and `out`/card.json, and return the card.
 
     For each view two columns: the embedding under the view's name, the encoder's output under "{view}.feature".
     `unusable` files (id, path, reason), and files that cannot be decoded after all, are listed as missing with all
-    their clips. Ranks share the parts; all see `out`.
+    their clips. Ranks share the parts; all see `out`. `label_pattern` is a regular expression whose group, found in a
+    file's path, is its label ("" where it is not found) in place of the data set's.
     card: JSON values that say what makes the embeddings; `root` and `checkpoint` are shown and used by evaluations,
     and so are `left_out` (reason: count) and `training_overlap` (count) where they are given. A stopped run with the
     same card, files and views goes on, a finished one is left as it is.
     UserError: `out` holds embeddings of another card; no file can be embedded; an embedding is not finite.
     """
-    out, manifest = Path(out), dataset.manifest
-    identity = json.loads(json.dumps({**card, **_identity(dataset)}))
+    out, files = Path(out), relabelled(dataset.files(), label_pattern)
+    identity = json.loads(json.dumps({**card, **_identity(dataset, files)}))
     if (done := _known(out, identity)) is not None:
         return done
     distributed.barrier()  # all ranks have looked before the first one writes
     if distributed.is_main():
         write_json(out / "parts" / CARD, identity)
-    parts = [out / "parts" / f"part-{n:05d}.parquet" for n in range(-(-len(manifest) // FILES_PER_PART))]
+    parts = [out / "parts" / f"part-{n:05d}.parquet" for n in range(-(-len(files) // FILES_PER_PART))]
     mine = [n for n in range(distributed.rank(), len(parts), distributed.world_size()) if not parts[n].exists()]
     branches.to(device).eval()
-    for n, table in zip(mine, _tables(branches, dataset, mine, batch_size, workers, device), strict=True):
+    for n, table in zip(mine, _tables(branches, dataset, files, mine, batch_size, workers, device), strict=True):
         with whole(parts[n]) as handle:
             pq.write_table(table, handle)
     distributed.barrier()  # all parts are there
     if distributed.is_main():
-        _merge(parts, out, identity, manifest, [dict(file) for file in unusable])
+        _merge(parts, out, identity, len(files), [dict(file) for file in unusable])
     distributed.barrier()  # the card is there
     return json.loads((out / CARD).read_text("utf-8"))
 
 
-def _identity(dataset: ClipDataset) -> dict[str, Any]:
-    manifest = dataset.manifest
-    files = "\n".join(f"{i} {size}" for i, size in zip(manifest.ids, manifest.column("size_bytes"), strict=True))
+def relabelled(files: pa.Table, pattern: str | None) -> pa.Table:
+    """The files with the labels that the pattern's group finds in their paths. UserError: it finds none, or is none."""
+    if pattern is None:
+        return files
+    try:
+        found = [re.search(pattern, path) for path in files.column("path").to_pylist()]
+        labels = [match[1] or "" if match else "" for match in found]
+    except (re.error, IndexError) as error:
+        raise UserError(f"label_pattern={pattern}: {error}; allowed: a regular expression with one (group)") from error
+    if not any(labels):
+        raise UserError(f"label_pattern={pattern}: finds nothing in {files.column('path')[0]}")
+    return files.set_column(files.column_names.index("label"), "label", pa.array(labels, pa.string()))
+
+
+def _identity(dataset: EvalSet, files: pa.Table) -> dict[str, Any]:
+    facts = "\n".join(" ".join(map(str, row.values())) for row in files.to_pylist())
     return {
-        "files": hashlib.sha256(files.encode()).hexdigest()[:16],
-        "views": {name: {"duration_s": view.duration_s} for name, view in dataset.views.items()},
+        "files": hashlib.sha256(facts.encode()).hexdigest()[:16],
+        "views": {name: {"duration_s": duration_s} for name, duration_s in dataset.durations_s().items()},
         "clips_per_file": dataset.clips_per_video,
     }
 
@@ -92,8 +108,9 @@ def _known(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _tables(
-    branches: Branches,
-    dataset: ClipDataset,
+    branches: Encoders,
+    dataset: EvalSet,
+    files: pa.Table,
     parts: list[int],
     batch_size: int,
     workers: int,
@@ -111,21 +128,21 @@ def _tables(
             if batch.batch is not None:
                 rows = batch.batch.index.tolist()
                 vectors = _vectors(branches, batch.batch.to(device).views)
-                _check_finite(vectors, [str(dataset.manifest.path(row)) for row in rows])
-                tables.append((rows, _rows(dataset.manifest, rows, batch.start_s, vectors)))
+                _check_finite(vectors, [str(dataset.root / files["path"][row].as_py()) for row in rows])
+                tables.append((rows, _rows(files, rows, batch.start_s, vectors)))
         whole_files = [t.filter(pa.array([row not in broken for row in rows])) for rows, t in tables]
         table = pa.concat_tables(whole_files) if whole_files else FACTS.empty_table()
-        yield table.replace_schema_metadata({_MISSING: json.dumps([_missing(dataset, b) for b in broken.values()])})
+        yield table.replace_schema_metadata({_MISSING: json.dumps([_missing(files, b) for b in broken.values()])})
 
 
-def _batches(dataset: ClipDataset, part: int, batch_size: int) -> list[list[ClipKey]]:
+def _batches(dataset: EvalSet, part: int, batch_size: int) -> list[list[ClipKey]]:
     rows = range(len(dataset))[part * FILES_PER_PART : (part + 1) * FILES_PER_PART]
     keys = [ClipKey(0, row, clip) for row in rows for clip in range(dataset.clips_per_video)]
     return [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
 
 
 @torch.inference_mode()
-def _vectors(branches: Branches, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _vectors(branches: Encoders, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
     features = branches.features(views)
     return {**branches.project(features), **{f"{view}.feature": x for view, x in features.items()}}
 
@@ -136,24 +153,24 @@ def _check_finite(vectors: Mapping[str, Tensor], paths: list[str]) -> None:
             raise UserError(f"{paths[int(finite.int().argmin())]}: the checkpoint's {name} of it is not finite")
 
 
-def _rows(manifest: Manifest, rows: list[int], start_s: list[float], vectors: Mapping[str, Tensor]) -> pa.Table:
-    facts = manifest.table.select(["id", "path", "label"]).take(rows).to_pydict()
+def _rows(files: pa.Table, rows: list[int], start_s: list[float], vectors: Mapping[str, Tensor]) -> pa.Table:
+    facts = files.select(["id", "path", "label"]).take(rows).to_pydict()
     return table_of(facts["id"], facts["path"], facts["label"], start_s, vectors)
 
 
-def _missing(dataset: ClipDataset, broken: Broken) -> dict[str, str]:
-    facts = dataset.manifest.table.select(["id", "path"]).slice(broken.row, 1).to_pylist()[0]
+def _missing(files: pa.Table, broken: Broken) -> dict[str, str]:
+    facts = files.select(["id", "path"]).slice(broken.row, 1).to_pylist()[0]
     return {**facts, "reason": broken.reason}
 
 
 def _merge(
-    parts: list[Path], out: Path, identity: dict[str, Any], manifest: Manifest, unusable: list[dict[str, str]]
+    parts: list[Path], out: Path, identity: dict[str, Any], expected: int, unusable: list[dict[str, str]]
 ) -> None:
     """One table of all parts, held in memory one by one; then the card, which makes it valid; then the parts go."""
     missing = [m for part in parts for m in json.loads((pq.read_schema(part).metadata or {})[_MISSING])]
-    if len(missing) == len(manifest):
+    if len(missing) == expected:
         shutil.rmtree(out / "parts")
-        raise UserError(f"{manifest.root}: no file can be embedded; {missing[0]['path']}: {missing[0]['reason']}")
+        raise UserError(f"{out}: no file can be embedded; {missing[0]['path']}: {missing[0]['reason']}")
     filled = [part for part in parts if pq.read_metadata(part).num_rows]
     schema = pq.read_schema(filled[0]).remove_metadata()
     with whole(out / TABLE) as handle, pq.ParquetWriter(handle, schema) as writer:
@@ -162,8 +179,8 @@ def _merge(
     clips = Embeddings(pq.read_table(out / TABLE, columns=FACTS.names))
     card = {
         **identity,
-        "expected": len(manifest) + len(unusable),
-        "done": len(manifest) - len(missing),
+        "expected": expected + len(unusable),
+        "done": expected - len(missing),
         "missing": unusable + missing,
         "clips": len(clips),
         "dims": {name: schema.field(name).type.list_size for name in schema.names if name not in FACTS.names},

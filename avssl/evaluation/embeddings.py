@@ -68,6 +68,11 @@ class Embeddings:
         return self.table["path"].to_pylist()
 
     @property
+    def files(self) -> list[str]:
+        """A name for the file of each clip, for each picture of an instance that several cameras see."""
+        return [f"{i} {path}" for i, path in zip(self.ids, self.paths, strict=True)]
+
+    @property
     def labels(self) -> list[str]:
         return self.table["label"].to_pylist()
 

@@ -39,6 +39,8 @@ def write_gallery(
     folder = Path(root or embeddings.card.get("root") or "")
     if len(embeddings.views) < 2:
         raise UserError(f"gallery=true: needs two views to search between; there is {', '.join(embeddings.views)}")
+    if any(view["duration_s"] == 0 for view in embeddings.card.get("views", {}).values()):
+        raise UserError("gallery=true: shows clips of videos; these embeddings are of pictures")
     if missing := [path for path in embeddings.paths if not (folder / path).is_file()]:
         raise UserError(f"root={folder}: {missing[0]} is not there; give the folder of the videos as root=DIR")
     clips = _Clips(embeddings, folder, Path(out))

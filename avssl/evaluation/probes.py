@@ -62,23 +62,23 @@ def _round(train: Embeddings, test: Embeddings, view: str, k: int, seed: int) ->
         raise UserError(f"test={test.labels[0]!r}, ...: no label of the test set is among {', '.join(names[:10])}")
     codes = torch.tensor([names.index(label) for label in train.labels])
     x, q = train.normalised(view), test.normalised(view)
-    linear, c = linear_scores(x, codes, train.ids, q, seed)
-    by_file = _by_file(test.ids, test.labels, names)
+    linear, c = linear_scores(x, codes, train.files, q, seed)
+    by_file = _by_file(test.files, test.labels, names)
     most = Counter(train.labels).most_common(1)[0][0]
     return {
         "knn": by_file(knn_scores(x, codes, q, len(names), k)),
         "linear": by_file(linear),
         "C": c,
-        "chance": float(np.mean([label == most for label in dict(zip(test.ids, test.labels, strict=True)).values()])),
-        "files": len(set(test.ids)),
+        "chance": float(np.mean([label == most for label in dict(zip(test.files, test.labels, strict=True)).values()])),
+        "files": len(set(test.files)),
     }
 
 
-def _by_file(ids: list[str], labels: list[str], names: list[str]) -> Callable[[Tensor], float]:
+def _by_file(files: list[str], labels: list[str], names: list[str]) -> Callable[[Tensor], float]:
     """Accuracy of clip scores [q classes] averaged by file; a label that was not trained is always wrong."""
-    file = {i: n for n, i in enumerate(dict.fromkeys(ids))}
-    owner = torch.tensor([file[i] for i in ids])
-    truth = list(dict(zip(ids, labels, strict=True)).values())
+    file = {i: n for n, i in enumerate(dict.fromkeys(files))}
+    owner = torch.tensor([file[i] for i in files])
+    truth = list(dict(zip(files, labels, strict=True)).values())
 
     def accuracy(scores: Tensor) -> float:
         total = torch.zeros(len(file), scores.shape[1]).index_add(0, owner, scores)
@@ -101,9 +101,9 @@ def _report(
         "task": "probe",
         **provenance(test),
         "view": view,
-        "trained_on": len(set(train.ids)),
+        "trained_on": len(set(train.files)),
         "training_hash": train.hash,
-        "tested_on": len(set(test.ids)),
+        "tested_on": len(set(test.files)),
         "per_class": per_class,
         "rounds": len(rounds),
         "knn": mean("knn"),

@@ -21,6 +21,7 @@ BLOCK = 2**23  # scores held at a time
 def retrieval_report(embeddings: Embeddings, views: Sequence[str] | None = None) -> dict[str, Any]:
     """Search every view with every view by cosine; what is found is right by instance (same file) or by label.
 
+    A row is a clip of a file or, of cameras, a picture of an instance, whose other pictures are then the right ones.
     Across views a clip's own partner is in the gallery, for labels too. Within a view the query's clip is not in the
     gallery, and for labels none of its file's clips; by instance there is something to find only where files have
     several clips. Queries without a right answer are left out and counted; the label "" is nobody's.
@@ -51,7 +52,7 @@ def provenance(embeddings: Embeddings) -> dict[str, Any]:
     return {
         "checkpoint": card.get("checkpoint"),
         "clips": len(embeddings),
-        "files": len(set(embeddings.ids)),
+        "files": len(set(embeddings.files)),
         "labels": len(set(embeddings.labels) - {""}),
         "hash": embeddings.hash,
         "expected": card.get("expected"),

@@ -30,13 +30,13 @@ def few(train: Embeddings, per_class: int, seed: int) -> Embeddings:
     """All clips of `per_class` random files of every label. UserError: a label has fewer."""
     generator = np.random.default_rng(seed)
     files: dict[str, list[str]] = {}
-    for i, label in dict(zip(train.ids, train.labels, strict=True)).items():
+    for i, label in dict(zip(train.files, train.labels, strict=True)).items():
         files.setdefault(label, []).append(i)
     small = min(files, key=lambda label: len(files[label]))
     if len(files[small]) < per_class:
         raise UserError(f"per_class={per_class}: label {small!r} has {len(files[small])} files; allowed: at most that")
     chosen = {i for label in sorted(files) for i in generator.choice(sorted(files[label]), per_class, replace=False)}
-    return take(train, [row for row, i in enumerate(train.ids) if i in chosen])
+    return take(train, [row for row, i in enumerate(train.files) if i in chosen])
 
 
 def named_folds(embeddings: Embeddings, pattern: str) -> Iterator[tuple[list[int], list[int]]]:
@@ -58,11 +58,18 @@ def named_folds(embeddings: Embeddings, pattern: str) -> Iterator[tuple[list[int
 def stratified_folds(embeddings: Embeddings, folds: int, seed: int) -> Iterator[tuple[list[int], list[int]]]:
     """(train rows, test rows) of every fold; each has its share of each label, no file is in two.
 
+    Nor is an instance that several cameras see, where each label has instances enough.
     UserError: more folds than the smallest label has files, or fewer than two.
     """
-    smallest = min(Counter(dict(zip(embeddings.ids, embeddings.labels, strict=True)).values()).values())
+    smallest = _smallest(embeddings.files, embeddings.labels)
     if not 2 <= folds <= smallest:
         raise UserError(f"folds={folds}: allowed: 2 to {smallest}, the files of the smallest label")
+    apart = embeddings.ids if _smallest(embeddings.ids, embeddings.labels) >= folds else embeddings.files
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for train, test in split.split(embeddings.ids, embeddings.labels, embeddings.ids):
+    for train, test in split.split(apart, embeddings.labels, apart):
         yield train.tolist(), test.tolist()
+
+
+def _smallest(names: list[str], labels: list[str]) -> int:
+    """How many different names the label that has fewest has."""
+    return min(Counter(label for _, label in set(zip(names, labels, strict=True))).values())

@@ -13,7 +13,7 @@ from rich.text import Text
 from avssl.evaluation.retrieval import KS, directions
 
 TITLES = {
-    "instance": "By instance: the query's own file is right",
+    "instance": "By instance: the query's own file, or instance, is right",
     "label": "By label: every clip of its label is right",
 }
 COLUMNS = {**{f"R@{k}": 3 for k in KS}, "median_rank": 1, "mAP": 3}  # name: decimals

@@ -1,0 +1,63 @@
+"""A folder of media files as a data set: each file an instance, its views clips of picture and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from avssl.data.clips import ClipDataset, VideoView, View, min_duration
+from avssl.data.manifest import Manifest, status_of
+from avssl.data.scan import describe, scan
+from avssl.data.source import Found, Source, by_branch
+from avssl.types import UserError
+
+
+class Clips(Source):
+    """Files that have all streams of the views, and last as long as the longest view."""
+
+    def __init__(self, views: Mapping[str, View]) -> None:
+        self.views = views
+
+    @property
+    def need(self) -> str:
+        return f"files with {' and '.join(self._streams)} of {min_duration(self.views):g} s and more"
+
+    @property
+    def _streams(self) -> list[str]:
+        """Picture first."""
+        kinds = {"video" if isinstance(view, VideoView) else "audio" for view in self.views.values()}
+        return sorted(kinds, reverse=True)
+
+    def find(
+        self, root: Path, manifest: Path | None, workers: int, on_file: Callable[[int, int], None] | None = None
+    ) -> Manifest:
+        if manifest is not None:
+            return Manifest.read(manifest, root)
+        need = min_duration(self.views)
+        return scan(root, require=self._streams, min_duration_s=need, workers=workers, on_file=on_file)
+
+    def trainable(self, files: Manifest) -> Found:
+        need = self._streams, min_duration(self.views)
+        statuses = [(row, status_of(row, *need)) for row in files.table.to_pylist()]
+        left_out = [{"id": row["id"], "path": row["path"], "reason": why} for row, why in statuses if why != "ok"]
+        return Found(files.select(*need)[0], left_out)
+
+    def view_names(self, files: Manifest) -> list[str]:
+        return list(self.views)
+
+    def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:
+        return ClipDataset(files, self.views, seed=seed, train=True, clips_per_video=clips_per_video)
+
+    def embeddable(self, files: Manifest) -> Found:
+        return self.trainable(files)
+
+    def eval_set(self, files: Manifest, clips: int) -> ClipDataset:
+        return ClipDataset(files, by_branch(self.views), seed=0, train=False, clips_per_video=clips)
+
+    def query_set(self, file: Path, branch: str) -> ClipDataset:
+        one = Clips({branch: by_branch(self.views)[branch]})
+        found = one.trainable(Manifest.of(file.parent, [facts := describe(file.parent, file.name)]))
+        if found.left_out:
+            reason = f"{found.left_out[0]['reason']} {facts['detail']}".strip()
+            raise UserError(f"query={file}: {reason}; allowed: {one.need}")
+        return one.eval_set(found.files, 1)
