@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from avssl import distributed
-from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Position
 from avssl.training.interrupt import Interrupt
 from avssl.training.meter import Meter
-from avssl.training.optim import Schedule, set_learning_rate
+from avssl.training.monitor import Monitor
+from avssl.training.optim import Schedule, move_rates
+from avssl.training.plan import Plan
 from avssl.types import Batch, LossOutput, UserError
 
 
@@ -33,28 +34,6 @@ class Unpacked(nn.Module):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long to train and how often to look up."""
-
-    epochs: int
-    steps_per_epoch: int
-    log_every: int
-    save_every: int
-    """Steps between checkpoints within an epoch; there is one at the end of each epoch in any case."""
-    clip_gradients: float | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "log_every", "save_every"):
-            value = getattr(self, name)
-            check(f"trainer.{name}", value, isinstance(value, int) and value > 0, "whole numbers from 1")
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
-
-
-@dataclass(frozen=True)
 class Trainer:
     """An objective (`wrapped` by Fabric) with all that moves it."""
 
@@ -65,6 +44,7 @@ class Trainer:
     schedule: Schedule
     plan: Plan
     meter: Meter
+    monitor: Monitor
     batches: Callable[[Position], Iterator[Batch]]
     """What remains of a position's epoch."""
     on_log: Callable[[int, dict[str, float]], None]
@@ -108,7 +88,7 @@ class Trainer:
         """Every random number in it is a function of (seed, rank, step)."""
         self.objective.train()
         torch.manual_seed(seed_for(self.plan.seed, distributed.rank(), step))
-        rate = set_learning_rate(self.optimizer, self.schedule(step / self.plan.steps))
+        rates = move_rates(self.optimizer, self.schedule, step / self.plan.steps)
         output = self.wrapped(batch.index, batch.views)
         self.fabric.backward(output.loss)
         self.objective.before_step(step / self.plan.steps)
@@ -120,6 +100,8 @@ class Trainer:
         self.optimizer.zero_grad()
         self.objective.after_step((step + 1) / self.plan.steps)
         self.meter.add(step, batch, output)
-        if (step + 1) % self.plan.log_every == 0 or step + 1 == self.plan.steps:
-            epoch = (step + 1) / self.plan.steps_per_epoch
-            self.on_log(step + 1, {"epoch": epoch, "lr": rate, **self.meter.read()})
+        self.monitor.add(batch.index, output.embeddings)
+        if self.plan.logs(step + 1):
+            row = {"epoch": (step + 1) / self.plan.steps_per_epoch, **rates, **self.meter.read()}
+            measured = self.monitor.measure() if self.plan.diagnoses(step + 1) else {}
+            self.on_log(step + 1, row | measured)

@@ -1,28 +1,37 @@
-"""Optimisers and learning-rate schedules."""
+"""What the optimiser is built over, and how learning rate and weight decay move while it runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from avssl.functional.checks import check, check_choice
 
+Options = Mapping[str, Any]
+"""`lr_scale` (factor on the learning rate), `weight_decay`, `constant` (no schedule of the learning rate)."""
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """The factor on each learning rate by progress: linear warm-up, then constant or half a cosine to zero."""
+    """The factor on each learning rate by progress: linear warm-up, then constant or half a cosine to `final`."""
 
     kind: str = "cosine"
     warmup: float = 0.0
     """Share of the training in [0, 1)."""
+    final: float = 0.0
+    """Cosine only: what remains at the end, in [0, 1]."""
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, ("constant", "cosine"))
         check("warmup", self.warmup, 0 <= self.warmup < 1, "0 to below 1, a share of the training")
+        check("final", self.final, 0 <= self.final <= 1, "0 to 1, a share of the learning rate")
 
     def __call__(self, progress: float) -> float:
         """Factor at progress in [0, 1)."""
@@ -30,23 +39,66 @@ class Schedule:
             return progress / self.warmup
         if self.kind == "constant":
             return 1.0
-        return (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup))) / 2
+        return cosine(1.0, self.final, (progress - self.warmup) / (1 - self.warmup))
 
 
-def make_optimizer(module: nn.Module, optimizer: Callable[..., Optimizer], decay_vectors: bool) -> Optimizer:
-    """Build `optimizer(params)` over what is trained; biases, norms and other vectors decay if `decay_vectors`."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    if decay_vectors:
-        return optimizer(trained)
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1]},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return optimizer([group for group in groups if group["params"]])
+def cosine(start: float, end: float, progress: float) -> float:
+    """From start to end along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def set_learning_rate(optimizer: Optimizer, factor: float) -> float:
-    """Scale the learning rate of every group from where it started; returns the first group's."""
+def make_optimizer(
+    module: nn.Module,
+    optimizer: Callable[..., Optimizer],
+    decay_vectors: bool,
+    groups: Mapping[str, Options] | None = None,
+    weight_decay_end: float | None = None,
+) -> Optimizer:
+    """Build `optimizer(params)` over what is trained; biases, norms and other vectors decay if `decay_vectors`.
+
+    `groups` maps patterns of parameter names ("predictor.*") to options; where several match, later ones win.
+    Weight decay that is neither zero nor given by a pattern goes to `weight_decay_end` along half a cosine (DINO).
+    UserError: an unknown option, or a pattern that no trained parameter matches.
+    """
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    groups = groups or {}
+    check_patterns(groups, list(trained))
+    check("weight_decay_end", weight_decay_end, weight_decay_end is None or weight_decay_end >= 0, "0 and above")
+    alike: dict[tuple[tuple[str, Any], ...], list[Parameter]] = {}
+    for name, p in trained.items():
+        options = {} if decay_vectors or p.ndim > 1 else {"weight_decay": 0.0}
+        for pattern, chosen in groups.items():
+            options |= chosen if fnmatchcase(name, pattern) else {}
+        alike.setdefault(tuple(sorted(options.items())), []).append(p)
+    built = optimizer([{"params": params, **dict(options)} for options, params in alike.items()])
+    for group, options in zip(built.param_groups, alike, strict=True):
+        group["initial_lr"] = group["lr"] * group.pop("lr_scale", 1.0)
+        if weight_decay_end is not None and "weight_decay" not in dict(options):
+            group["weight_decay_from_to"] = (group["weight_decay"], weight_decay_end)
+    return built
+
+
+def check_patterns(groups: Mapping[str, Options], names: list[str]) -> None:
+    """Raise UserError, naming the pattern, unless its options are known and it matches one of `names`."""
+    for pattern, options in groups.items():
+        for option, value in options.items():
+            check_choice(f"optim.groups.{pattern}", option, ("lr_scale", "weight_decay", "constant"))
+            number = isinstance(value, int | float) and value >= 0
+            check(
+                f"optim.groups.{pattern}.{option}", value, number, "true, false" if option == "constant" else "from 0"
+            )
+        matched = any(fnmatchcase(name, pattern) for name in names)
+        some = ", ".join(dict.fromkeys(".".join(name.split(".")[:2]) + ".*" for name in names))
+        check("optim.groups", pattern, matched, f"patterns of trained parameters' names, as {some}")
+
+
+def move_rates(optimizer: Optimizer, schedule: Schedule, progress: float) -> dict[str, float]:
+    """Set each group's learning rate and weight decay for `progress`; returns the first group's rate and what decay
+    moves, for the log."""
+    factor, moving = schedule(progress), {}
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-    return optimizer.param_groups[0]["lr"]
+        group["lr"] = group["initial_lr"] * (1.0 if group.get("constant") else factor)
+        if "weight_decay_from_to" in group:
+            start, end = group["weight_decay_from_to"]
+            moving["weight_decay"] = group["weight_decay"] = cosine(start, end, progress)
+    return {"lr": optimizer.param_groups[0]["lr"], **moving}

@@ -2,57 +2,61 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib.figure
-
 from avssl.files import write_text
+from avssl.training.collapse import review
+from avssl.training.curves import Plot, draw, plots_of
 from avssl.training.run_log import read_metrics
 
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } table { border-collapse: collapse; } td { padding: .1rem 1rem .1rem 0; vertical-align: top; }
-td:first-child { opacity: .65; } img { max-width: 100%; background: white; border-radius: 6px; margin: .5rem 0; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+table { border-collapse: collapse; } td { padding: .1rem 1rem .1rem 0; vertical-align: top; }
+td:first-child, figcaption small { opacity: .7; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem; }
+figure { margin: 0; display: flex; flex-direction: column; justify-content: space-between; }
+figcaption { line-height: 1.3; } figcaption small { display: block; }
+img { width: 100%; background: white; border-radius: 6px; margin-top: .3rem; }
+.warning { border-left: 4px solid #d97706; background: #d9770622; padding: .4rem .8rem; margin: .5rem 0; }
+.passed { border-color: #8888; background: #8882; }
 """
 
 
-def write_report(out: Path, title: str, facts: Mapping[str, object]) -> Path:
-    """Write out/report.html from out/metrics.csv: the facts as a table, then a curve for each group of terms."""
+def write_report(out: Path, title: str, facts: Mapping[str, object], steps: int) -> Path:
+    """Write out/report.html from out/metrics.csv: warnings, the facts as a table, then curves by section.
+
+    `steps`: of the whole training, of which the rows may be the beginning.
+    """
     rows = read_metrics(out / "metrics.csv")
-    names = [name for row in rows for name in row]
-    columns = [name for name in dict.fromkeys(names) if name not in ("step", "epoch")]
-    groups: dict[str, list[str]] = {}
-    for name in columns:
-        groups.setdefault("terms" if ">" in name and "/" not in name else name.partition("/")[0], []).append(name)
-    pictures = "".join(_curves(rows, group, members) for group, members in groups.items())
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    standing, passed = review(rows, steps)
     table = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
+    sections = "".join(_section(name, plots, rows) for name, plots in plots_of(columns).items())
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1><table>{table}</table>{pictures}</html>"
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>{_box('warning', standing)}<table>{table}</table>"
+        f"{_box('warning passed', [f'no longer at the end: {text}' for text in passed])}{sections}</html>"
     )
     file = out / "report.html"
     write_text(file, page)
     return file
 
 
-def _curves(rows: list[dict[str, float]], title: str, members: list[str]) -> str:
-    figure = matplotlib.figure.Figure(figsize=(9, 2.6), layout="constrained")
-    axes = figure.subplots()
-    for name in members:
-        points = [(row["epoch"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*points, strict=True), label=name, linewidth=1.3)
-    axes.set_xlabel("epoch")
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.grid(alpha=0.3)
-    if len(members) > 1:
-        axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+def _box(style: str, texts: Sequence[str]) -> str:
+    return "".join(f'<p class="{style}">{html.escape(text)}</p>' for text in texts)
+
+
+def _section(name: str, plots: Sequence[Plot], rows: Sequence[dict[str, float]]) -> str:
+    return f'<h2>{name}</h2><div class="plots">{"".join(_figure(plot, rows) for plot in plots)}</div>'
+
+
+def _figure(plot: Plot, rows: Sequence[dict[str, float]]) -> str:
+    title, caption = html.escape(plot.title), html.escape(plot.caption)
     return (
-        f'<img alt="{html.escape(title)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        f"<figure><figcaption>{title}<small>{caption}</small></figcaption>"
+        f'<img alt="{title}" src="{draw(plot, rows)}"></figure>'
     )

@@ -25,7 +25,7 @@ def test_the_report_stands_alone(tmp_path: Path):
     for step in range(1, 5):
         log.write(step, {"epoch": step / 4, "loss": 1 / step, "video>audio": 2.0 / step, "audio>video": 1.0})
     log.close()
-    page = write_report(tmp_path, "a <title>", {"device": "cpu & more"}).read_text()
+    page = write_report(tmp_path, "a <title>", {"device": "cpu & more"}, 4).read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "a &lt;title&gt;" in page
     assert "cpu &amp; more" in page
