@@ -9,24 +9,81 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from torchvision.io import write_png
 
 from avssl.cli.common import CONFIGS
+from avssl.data.decode.pyav import frames
 
 EXPERIMENTS = sorted(
     path.relative_to(CONFIGS / "experiment").with_suffix("").as_posix() for path in CONFIGS.glob("experiment/**/*.yaml")
 )
 
 
+RESNET = (
+    "branches.branches.image.encoder.name=resnet18",
+    "branches.branches.image.head.dims=[512,16]",
+    "embedding_dim=16",
+)
+VIT = ("branches.branches.image.preset=tiny", "objective.decoder_width=16", "objective.decoder_depth=1")
+AT_A_TESTS_SIZE = {
+    "paper/barlow_twins_imagenet": RESNET,
+    "paper/byol_imagenet": (*RESNET, "objective.predictor_width=16"),
+    "paper/cav_mae_audioset": (
+        "branches.heads=3",
+        "branches.branches.video={preset: tiny, depth: 1}",
+        "branches.branches.audio={preset: tiny, depth: 1, size: [128, 96]}",
+        "data.views.audio.duration_s=0.96",
+        "objective.decoder_width=16",
+        "objective.decoder_depth=1",
+    ),
+    "paper/deepcluster_v2_imagenet": (*RESNET, "objective.num_prototypes=[2,3]", "data.local_size=32"),
+    "paper/dino_imagenet": (
+        "branches.branches.image.encoder.preset=tiny",
+        "branches.branches.image.head.dims=[192,16]",
+        "embedding_dim=16",
+        "objective.num_prototypes=16",
+    ),
+    "paper/m_mae": VIT,
+    "paper/mae_imagenet": VIT,
+    "paper/moco_v2_imagenet": RESNET,
+    "paper/seer_regnet": (
+        "branches.branches.image.encoder.name=regnet_y_400mf",
+        "branches.branches.image.head.dims=[440,16]",
+        "embedding_dim=16",
+        "objective.num_prototypes=16",
+        "data.local_size=32",
+    ),
+    "paper/simclr_imagenet": RESNET,
+    "paper/simsiam_imagenet": (*RESNET, "objective.predictor_width=4"),
+    "paper/swav_imagenet": (*RESNET, "objective.num_prototypes=16", "data.local_size=32", "objective.queue_size=16"),
+    "paper/u_mae": VIT,
+    "paper/vicreg_imagenet": RESNET,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_pictures(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path:
+    """A frame of each of the tiny videos."""
+    root = tmp_path_factory.mktemp("pictures")
+    for file in tiny_videos.rglob("*.mp4"):
+        write_png(frames(file, [0.5])[0], str(root / f"{file.stem}.png"))
+    return root
+
+
 @pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name != "smoke/cpu"])
-def test_trains(run, tmp_path: Path, tiny_videos: Path, experiment: str):
-    banks = () if experiment == "demo" else ("objective.num_negatives=12",)
+def test_trains(run, tmp_path: Path, tiny_videos: Path, tiny_pictures: Path, experiment: str):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", [f"experiment={experiment}", "name=any"])
+    banks = ("objective.num_negatives=12",) if "num_negatives" in config.objective else ()
     cma = ("objective.num_positives=3", "objective.num_negatives_within=4", "objective.warmup_epochs=1")
+    pictures = "image" in experiment or experiment in ("paper/m_mae", "paper/seer_regnet", "paper/u_mae")
     done = run(
         "train",
         f"experiment=[{experiment},smoke/cpu]",
-        "branches=tiny",
+        *(AT_A_TESTS_SIZE.get(experiment) or ["branches=tiny"]),
         "data.clips_per_video=1",
-        f"data.root={tiny_videos}",
+        "trainer.precision=32-true",
+        f"data.root={tiny_pictures if pictures else tiny_videos}",
         f"out={tmp_path}/run",
         *banks,
         *(cma if "cma" in experiment else ()),
