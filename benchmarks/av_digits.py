@@ -30,12 +30,18 @@ from avssl.neighbors import mine_positives
 from avssl.training.checkpoint import load
 from avssl.training.run_log import read_metrics
 
-COMMON = ("objective.num_negatives=1024", "objective.momentum=0.9")
-AVID = ("objective=avid", *COMMON)
-CMA = ("objective=avid_cma", *COMMON, "objective.refresh_every=4")
+AVID = ("objective=avid", "objective.num_negatives=256")
+CMA = ("objective=avid_cma", "objective.num_negatives=256", "objective.refresh_every=4")
 SHARED, LAST = 22, 8  # epochs of AVID that CMA and its controls start from, and how many they add
+YOUNG = SHARED // 2  # epochs of a bank that does not know all yet
 MORE = (f"trainer.epochs={LAST}", "optim.optimizer.lr=5e-4")
-RANDOM = ("objective=infonce", "trainer.epochs=1", "optim.optimizer.lr=0.0")  # one epoch for the batch statistics
+PLAIN = ("branches.branches.video.head.norm_last=false", "branches.branches.audio.head.norm_last=false")
+RANDOM = (
+    "objective=infonce",
+    *PLAIN,
+    "trainer.epochs=1",
+    "optim.optimizer.lr=0.0",
+)  # one epoch for the batch statistics
 TAKES = {"train": range(5, 50), "test": range(5), "fit": range(10, 50), "validation": range(5, 10)}
 FEW = 5  # labels per class in the few-label probe
 
@@ -50,11 +56,9 @@ class Row(NamedTuple):
 
 ROWS = {
     "random": Row("random init", RANDOM),
-    "infonce": Row("InfoNCE, 16 epochs", ("objective=infonce", "trainer.epochs=16")),
-    "er": Row("ER (vMF, kappa 10, KDE leave-one-out), 18 epochs", ("objective=er", "trainer.epochs=18")),
-    "avid": Row(
-        "AVID, 30 epochs", (*AVID, "trainer.epochs=30", "optim.optimizer.lr=2e-3", f"trainer.keep_every={SHARED}")
-    ),
+    "infonce": Row("InfoNCE, 16 epochs", ("objective=infonce", *PLAIN, "trainer.epochs=16")),
+    "er": Row("ER (vMF, kappa 10, KDE leave-one-out), 18 epochs", ("objective=er", *PLAIN, "trainer.epochs=18")),
+    "avid": Row("AVID, 30 epochs", (*AVID, "trainer.epochs=30", f"trainer.keep_every={YOUNG}")),
     "cma": Row(f"AVID {SHARED}, then CMA {LAST}", (*CMA, *MORE), "avid"),
     "avid_avid": Row(f"AVID {SHARED}, then AVID {LAST}", (*AVID, *MORE), "avid"),
     "cma_random": Row("CMA, random positives", (*CMA, *MORE, "objective._target_=positives.random_positives"), "avid"),
@@ -144,11 +148,12 @@ def costs(run: Path) -> dict[str, float]:
 
 
 def mining(run: Path, labels_file: Path) -> dict[str, float]:
-    """The share of the 32 mined positives that have the query's label, by rule, after SHARED epochs and at the end."""
+    """The share of the 32 mined positives that have the query's label, by rule, when YOUNG, SHARED and at the end."""
     names = json.loads(labels_file.read_text())
     labels = torch.tensor([int(name) for name in names])
     found = {}
-    for when, file in ((f"epoch {SHARED}", run / f"epoch-{SHARED:04d}.pt"), ("end", run / "last.pt")):
+    kept = {f"epoch {epoch}": run / f"epoch-{epoch:04d}.pt" for epoch in (YOUNG, SHARED)}
+    for when, file in (kept | {"end": run / "last.pt"}).items():
         state = load(file).objective if file.exists() else {}
         banks = {key.split(".")[1]: value for key, value in state.items() if key.startswith("banks.")}
         rules = {"consensus": "consensus", "union": "union"} | {view: row for row, view in enumerate(banks)}
@@ -187,9 +192,11 @@ def table(out: Path) -> str:
         if results:
             cells = [" / ".join(spread([r[key] for r in results]) for key in keys) for keys in columns.values()]
             lines.append(f"| {row.title} | {len(results)} | " + " | ".join(cells) + " |")
-            mined = [key for key in results[0] if key.startswith("precision/")]
-            precision += [f"| {row.title} | {k.partition('/')[2]} | {spread([r[k] for r in results])} |" for k in mined]
-    header = ["", "Precision of 32 mined positives:", "", "| | when, rule | |", "|---|---|---|"]
+            mined = dict.fromkeys(key for r in results for key in r if key.startswith("precision/"))
+            for key in sorted(mined):
+                values = [r[key] for r in results if key in r]
+                precision.append(f"| {row.title} | {key.partition('/')[2]} | {len(values)} | {spread(values)} |")
+    header = ["", "Precision of 32 mined positives:", "", "| | when, rule | seeds | |", "|---|---|---|---|"]
     return "\n".join([*lines, *header, *precision])
 
 
