@@ -141,7 +141,14 @@ def measure(name: str, seed: int, data: Path, out: Path) -> None:
     epochs = STEPS // (INSTANCES // row.batch)
     common = ("data=cameras", f"data.root={data / 'rig'}", "data.size=32", f"data.batch_size={row.batch}")
     grey = ("data.views.image.train.jitter=[0.4,0.4,0.0,0.0]", "data.views.image.train.grey=0.0")
-    settings = (f"seed={seed}", f"out={run}", "data.workers=0", "trainer.accelerator=cpu", "trainer.monitor_every=0")
+    settings = (
+        f"seed={seed}",
+        f"out={run}",
+        "resume=auto",
+        "data.workers=0",
+        "trainer.accelerator=cpu",
+        "trainer.monitor_every=0",
+    )
     command("train", *common, *grey, *settings, f"trainer.epochs={epochs}", *row.encoder, *row.overrides)
     where = (f"data.root={data / 'views'}", f"out={run / 'views'}", "data.workers=0")
     command("embed", f"checkpoint={run}", *where)
