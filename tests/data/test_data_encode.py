@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from avssl.data.bouncing import Scene, picture
 from avssl.data.encode import write_clip
 
 FPS, RATE_HZ = 16, 8000
@@ -115,3 +116,14 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_odd_sides_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="even height and width, got 31x32"):
         write_clip(tmp_path / "odd.mp4", moving_bar()[:, 1:], FPS, None, RATE_HZ)
+
+
+def test_the_same_clip_gives_the_same_file(tmp_path: Path) -> None:
+    files = set()
+    for _ in range(8):
+        clutter = [np.random.default_rng().random(np.random.default_rng().integers(1, 200_000)) for _ in range(20)]
+        for number in range(6):
+            write_clip(tmp_path / "clip.mp4", picture(Scene.draw(7, number), 2, 16, 32), 16, None, 8000)
+            files.add((number, (tmp_path / "clip.mp4").read_bytes()))
+        del clutter
+    assert len(files) == 6
