@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from torch import nn
 
 from avssl import distributed
 from avssl.data.clips import AudioView
-from avssl.data.source import Found, Source
+from avssl.data.source import Files, Found, Source
 from avssl.data.statistics import spectrogram_statistics
 from avssl.models.joint import Encoders
 from avssl.training.checkpoint import Checkpoint, load
@@ -61,11 +62,11 @@ def make_fabric(trainer: DictConfig) -> Fabric:
     return fabric
 
 
-def make_source(data: DictConfig | dict[str, Any]) -> Source:
-    """The data set that a `data` config describes, of a folder of clips where it does not say."""
+def make_source(data: DictConfig | dict[str, Any], views: Mapping[str, Any] | None = None) -> Source:
+    """The data set that a `data` config describes, of a folder of clips where it does not say; `views` replace its."""
     build = instantiate(data.get("source") or CLIPS, _convert_="all", _partial_=True)
     try:
-        return build(views=instantiate(data["views"], _convert_="all"))
+        return build(views=views or instantiate(data["views"], _convert_="all"))
     except TypeError as error:
         raise UserError(f"data.source: {error}") from error
 
@@ -125,12 +126,16 @@ def fit_branches(config: DictConfig) -> None:
     config.branches.branches = {name: known[name if name in known else copied] for name in names}
 
 
-def fill_statistics(config: DictConfig, files: Any) -> None:
+def fill_statistics(config: DictConfig, files: Files) -> None:
     """Measure the spectrogram's mean and deviation per band, unless the config has them, into the `runtime` node."""
-    audio = [view for view in make_source(config.data).views.values() if isinstance(view, AudioView)]
+    audio = {name: view for name, view in make_source(config.data).views.items() if isinstance(view, AudioView)}
     if not audio or config.runtime.audio_mean is not None:
         return
-    statistics = spectrogram_statistics(files, audio[0], config.seed) if distributed.is_main() else None
+    statistics = None
+    if distributed.is_main():
+        name, view = next(iter(audio.items()))
+        plain = make_source(config.data, {name: replace(view, train=view.eval)})
+        statistics = spectrogram_statistics(plain.train_set(files, config.seed, 1), len(files.ids), config.seed)
     config.runtime.audio_mean, config.runtime.audio_std = distributed.broadcast_object(statistics)
 
 

@@ -6,10 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from avssl.data.clips import ClipDataset, VideoView, View, min_duration
+from avssl.data.decode import pyav
+from avssl.data.decode.backend import Reader
 from avssl.data.manifest import Manifest, status_of
 from avssl.data.scan import describe, scan
 from avssl.data.source import Found, Source, by_branch
 from avssl.types import UserError
+
+
+class FileOpener:
+    """Opens the media file of each row of a manifest."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._paths = [manifest.root / path for path in manifest.paths]
+
+    def __call__(self, row: int) -> Reader:
+        return pyav.Reader(self._paths[row])
 
 
 class Clips(Source):
@@ -46,13 +58,15 @@ class Clips(Source):
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:
-        return ClipDataset(files, self.views, seed=seed, train=True, clips_per_video=clips_per_video)
+        open_row = FileOpener(files)
+        return ClipDataset(files, self.views, open_row, seed=seed, train=True, clips_per_video=clips_per_video)
 
     def embeddable(self, files: Manifest) -> Found:
         return self.trainable(files)
 
     def eval_set(self, files: Manifest, clips: int) -> ClipDataset:
-        return ClipDataset(files, by_branch(self.views), seed=0, train=False, clips_per_video=clips)
+        views = by_branch(self.views)
+        return ClipDataset(files, views, FileOpener(files), seed=0, train=False, clips_per_video=clips)
 
     def query_set(self, file: Path, branch: str) -> ClipDataset:
         one = Clips({branch: by_branch(self.views)[branch]})

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from avssl.data.decode.backend import Reader
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.pyav import Reader
 from avssl.data.manifest import Manifest
 from avssl.data.samples import Broken, ClipKey, Sample
 from avssl.functional.seeding import seed_for
@@ -63,15 +64,29 @@ def min_duration(views: Mapping[str, View]) -> float:
     return float(max(view.duration_s for view in views.values()))
 
 
+@runtime_checkable
+class Opener(Protocol):
+    """Opens the file of a row of a manifest; picklable. Raises DecodeError."""
+
+    def __call__(self, row: int) -> Reader: ...
+
+
 class ClipDataset(Dataset[Sample | Broken]):
     """Clips by their keys. A sample depends on (seed, key, instance id, view's name) only: not on worker or order."""
 
     def __init__(
-        self, manifest: Manifest, views: Mapping[str, View], *, seed: int, train: bool, clips_per_video: int
+        self,
+        manifest: Manifest,
+        views: Mapping[str, View],
+        open_row: Opener,
+        *,
+        seed: int,
+        train: bool,
+        clips_per_video: int,
     ) -> None:
-        self.manifest, self.views = manifest, dict(views)
+        self.manifest, self.views, self._open = manifest, dict(views), open_row
         self.seed, self.train, self.clips_per_video = seed, train, clips_per_video
-        self._ids, self._paths = manifest.ids, [manifest.root / path for path in manifest.paths]
+        self._ids = manifest.ids
         self._spans = list(zip(manifest.column("start_s"), manifest.column("duration_s"), strict=True))
 
     def __len__(self) -> int:
@@ -90,12 +105,11 @@ class ClipDataset(Dataset[Sample | Broken]):
         return {name: float(view.duration_s) for name, view in self.views.items()}
 
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
-        path = self._paths[key.row]
         try:
-            with Reader(path) as reader, torch.random.fork_rng(devices=[]):
+            with self._open(key.row) as reader, torch.random.fork_rng(devices=[]):
                 return self._sample(reader, key)
         except DecodeError as error:
-            return Broken(key.row, str(path), error.reason)
+            return Broken(key.row, str(error.path), error.reason)
 
     def _sample(self, reader: Reader, key: ClipKey) -> Sample:
         starts, views = self._starts(key), {}

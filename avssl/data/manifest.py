@@ -19,8 +19,12 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),  # hash of the path
         ("path", pa.string()),  # posix, relative to the root
-        ("label", pa.string()),  # name of the parent folder, "" at the root
+        ("label", pa.string()),  # the listing's, or else the name of the parent folder, "" at the root
+        ("split", pa.string()),  # the listing's, or else ""
         ("size_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),  # when the file was last written
+        ("content_hash", pa.string()),  # "" where the file could not be read
+        ("container", pa.string()),  # FFmpeg's name of the format
         ("has_video", pa.bool_()),
         ("has_audio", pa.bool_()),
         ("duration_s", pa.float64()),  # span in which all streams play, 0 when unknown
@@ -29,15 +33,20 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("rotation", pa.int32()),  # degrees, counter-clockwise
         ("fps", pa.float64()),
+        ("frames", pa.int64()),  # 0 when unknown
         ("video_codec", pa.string()),
         ("audio_codec", pa.string()),
         ("audio_rate_hz", pa.int32()),
         ("channels", pa.int32()),
+        ("video_start_s", pa.float64()),  # from the start of the file's earliest stream
+        ("audio_start_s", pa.float64()),  # the same
+        ("loudness_db", pa.float64()),  # dB below full scale; null when not measured
+        ("motion", pa.float64()),  # mean change between frames in grey levels (0 to 255); null when not measured
         ("status", pa.string()),  # "ok" or the reason why not
         ("detail", pa.string()),  # what the decoder says, or the file that this one is a duplicate of
     ]
 )
-UNREADABLE, DUPLICATE = "unreadable", "duplicate"
+UNREADABLE, DUPLICATE, MISSING = "unreadable", "duplicate", "missing"
 DERIVED = ("ok", "no_video", "no_audio", "no_duration", "too_short")
 """Statuses that follow from the facts; any other is the file's own, whatever is asked of it."""
 _ROOT = b"avssl.root"
@@ -67,7 +76,7 @@ def status_of(facts: Mapping[str, Any], require: Sequence[str], min_duration_s: 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows of SCHEMA, sorted by path, and the folder that their paths are relative to."""
+    """Rows of SCHEMA and of what columns the user adds, sorted by path, and the folder their paths are relative to."""
 
     root: Path
     table: pa.Table
@@ -81,8 +90,8 @@ class Manifest:
         """Read a manifest; `root` replaces the folder written in it, for one that moved. Raises UserError."""
         try:
             table = pq.read_table(file)
-            facts = table.select([name for name in SCHEMA.names if name in table.column_names])
-            facts = facts.cast(pa.schema([SCHEMA.field(name) for name in facts.column_names]))
+            known = [SCHEMA.field(name) if name in SCHEMA.names else table.field(name) for name in table.column_names]
+            facts = table.cast(pa.schema(known))
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
         if missing := [name for name in SCHEMA.names if name not in table.column_names]:

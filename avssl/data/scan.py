@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.probe import MediaInfo, probe
-from avssl.data.manifest import DUPLICATE, UNREADABLE, Manifest, instance_id, label_of, status_of
+from avssl.data.listing import Listed
+from avssl.data.manifest import DUPLICATE, MISSING, UNREADABLE, Manifest, instance_id, label_of, status_of
 from avssl.data.workers import worker_context
 from avssl.types import UserError
 
@@ -32,17 +33,19 @@ def scan(
     *,
     require: Sequence[str] = ("video", "audio"),
     min_duration_s: float | int = 0.5,
+    listing: Mapping[str, Listed] | None = None,
     workers: int = 0,
     on_file: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """List the media files below a folder, each with its facts and its status for these requirements.
 
+    With a `listing` its files and no others, whatever their extension; one that is not there has the status "missing".
     `on_file(done, total)` is called after each file. Raises UserError for a folder without media files.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
         raise UserError(f"{root}: no such folder")
-    paths = sorted(media_files(root))
+    paths = sorted(media_files(root) if listing is None else listing)
     if not paths:
         raise UserError(f"{root}: no media files in it; known extensions: {', '.join(sorted(EXTENSIONS))}")
     rows = []
@@ -52,6 +55,8 @@ def scan(
             on_file(len(rows), len(paths))
     mark_duplicates(root, rows)
     for row in rows:
+        if listing is not None:
+            row.update(listing[row["path"]]._asdict())
         row["status"] = status_of(row, require, min_duration_s)
     return Manifest.of(root, rows)
 
@@ -86,13 +91,17 @@ def describe(root: Path, relative_path: str) -> dict[str, Any]:
         detail = "the file's name is not UTF-8"
     else:
         try:
-            info, status = probe(path), "ok"
+            if not path.exists() and not path.is_symlink():
+                status = MISSING
+            else:
+                info, status = probe(path), "ok"
         except DecodeError as error:
             detail = error.reason
     return {
         "id": instance_id(relative_path),
         "path": relative_path,
         "label": label_of(relative_path),
+        "split": "",
         "size_bytes": path.stat().st_size if path.exists() else 0,
         **asdict(info),
         "status": status,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
+from torch.utils.data import Dataset
 
-from avssl.data.clips import AudioView, ClipDataset
-from avssl.data.manifest import Manifest
-from avssl.data.samples import Broken, ClipKey
+from avssl.data.samples import Broken, ClipKey, Sample
 from avssl.functional.seeding import seed_for
 from avssl.types import UserError
 
@@ -17,21 +14,21 @@ LEAST_STD_DB = 1.0
 
 
 def spectrogram_statistics(
-    manifest: Manifest, view: AudioView, seed: int, max_clips: int = 256
+    dataset: Dataset[Sample | Broken], rows: int, seed: int, max_clips: int = 256
 ) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation in dB of each band, over one clip of each of up to `max_clips` files.
+    """Mean and standard deviation in dB of each band, over one clip of each of up to `max_clips` of the `rows`.
 
-    `view.eval` must be a spectrogram that is not normalised. The same arguments give the same numbers.
+    The one view of the data set must be a spectrogram that is not normalised. The same arguments give the same numbers.
     Raises UserError where a file cannot be decoded.
     """
-    dataset = ClipDataset(manifest, {"audio": replace(view, train=view.eval)}, seed=seed, train=True, clips_per_video=1)
     generator = torch.Generator().manual_seed(seed_for(seed, "statistics"))
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
-    for row in torch.randperm(len(manifest), generator=generator)[:max_clips].tolist():
+    for row in torch.randperm(rows, generator=generator)[:max_clips].tolist():
         sample = dataset[ClipKey(0, row, 0)]
         if isinstance(sample, Broken):
             raise UserError(f"{sample.path}: {sample.reason}")
-        decibels = sample.views["audio"][0].double()
+        (view,) = sample.views.values()
+        decibels = view[0].double()
         count += decibels.shape[1]
         total = total + decibels.sum(1)
         squares = squares + decibels.square().sum(1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ranks import run_ranks
 
+from avssl.data.clip_files import FileOpener
 from avssl.data.clips import AudioView, ClipDataset, ClipKey, VideoView
 from avssl.data.scan import scan
 from avssl.data.transforms.audio import LogSpectrogram
@@ -32,7 +33,8 @@ def dataset_of(root: Path, clips: int = 2) -> ClipDataset:
         "video": VideoView(frames=4, short_side=32, train=to_float, eval=to_float),
         "audio": AudioView(duration_s=1.0, rate_hz=8000, train=spectrogram, eval=spectrogram),
     }
-    return ClipDataset(scan(root), views, seed=0, train=False, clips_per_video=clips)
+    files = scan(root)
+    return ClipDataset(files, views, FileOpener(files), seed=0, train=False, clips_per_video=clips)
 
 
 def branches_of() -> Branches:

@@ -1,61 +1,25 @@
-"""avssl-prep: get a folder ready; `scan` writes its manifest, `clocks` tells whether a rig's cameras agree."""
+"""avssl-prep clocks: whether the clocks of a rig's cameras agree."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
 from omegaconf import DictConfig
 from rich.table import Table
 
-from avssl.cli.assemble import console, scanning
+from avssl.cli.assemble import console
 from avssl.cli.common import command
 from avssl.data.clocks import ClockOffset, central_camera, clock_offset, motion_energy
 from avssl.data.rig import takes
-from avssl.data.scan import scan
 from avssl.functional.checks import check
-from avssl.types import UserError
 
 NOTABLE_S, SURE = 0.05, 0.4
 """Offsets and agreements from which one can speak of a clock that is off."""
 
 
-def main() -> None:
-    """Entry point: the first word names the task, the rest are overrides."""
-    if len(sys.argv) > 1 and sys.argv[1].isidentifier():
-        sys.argv[1] = f"task={sys.argv[1]}"
-    _prep()
-
-
-@command("prep")
-def _prep(config: DictConfig) -> None:
-    tasks = {"scan": _scan, "clocks": _clocks}
-    if config.task not in tasks:
-        raise UserError(f"task={config.task}; allowed: {', '.join(tasks)}")
-    tasks[config.task](config)
-
-
-def _scan(config: DictConfig) -> None:
-    if unknown := set(config.require) - {"audio", "video"}:
-        raise UserError(f"require={','.join(map(str, unknown))}; allowed: audio, video")
-    out = Path(config.out).expanduser()
-    if out.suffix != ".parquet":
-        raise UserError(f"out={out}; allowed: a file that ends in .parquet")
-    root = Path(config.root).expanduser()
-    with scanning(root) as on_file:
-        need = {"require": list(config.require), "min_duration_s": config.min_duration_s}
-        manifest = scan(root, **need, workers=config.workers, on_file=on_file)
-    manifest.write(out)
-    table = Table("status", "files", box=None)
-    for status, count in Counter(manifest.column("status")).most_common():
-        table.add_row(status, str(count))
-    console.print(table)
-    console.print(f"{len(manifest)} files of {root} listed in {out}")
-
-
-def _clocks(config: DictConfig) -> None:
+@command("prep/clocks")
+def main(config: DictConfig) -> None:
     for key in ("max_offset_s", "first_s"):
         check(key, config[key], config[key] > 0, "above 0 s")
     root = Path(config.root).expanduser()
