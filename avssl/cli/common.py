@@ -87,8 +87,10 @@ def _one_line(error: Exception, config_name: str) -> str:
         isinstance(error, ConfigKeyError | ConfigAttributeError) and re.search(r"full_key: (\S+)", text)
     ):
         keys = _known_keys(config_name)
-        parent = key[1].rpartition(".")[0]
-        beside = [known for known in keys if known.rpartition(".")[0] == parent] or keys
+        parent, beside = key[1], list[str]()
+        while parent and not beside:
+            parent = parent.rpartition(".")[0]
+            beside = [known for known in keys if known.rpartition(".")[0] == parent]
         return f"{key[1]}: no such key{_near(key[1], keys)}; allowed: {', '.join(beside)}"
     return " ".join(text.split())
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
@@ -25,22 +24,20 @@ from avssl.cli.assemble import (
     report_usable,
     resolved,
 )
+from avssl.cli.build import build_objective, build_optimizer, build_plan
 from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
+from avssl.cli.rehearsal import rehearse
 from avssl.cli.resume import check_same_training, resume_point
 from avssl.data.loader import batches, train_loader
 from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
-from avssl.models.batch_norm import synchronise
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import LAST, Checkpoint, Position, load, save
 from avssl.training.loop import Trainer, Unpacked
 from avssl.training.meter import Meter
 from avssl.training.monitor import Monitor
-from avssl.training.optim import make_optimizer
-from avssl.training.plan import Plan
 from avssl.training.report import write_report
-from avssl.training.warm_start import warm_start
 from avssl.types import Batch, UserError
 
 INTERRUPTED = 130
@@ -59,6 +56,7 @@ def main(config: DictConfig) -> None:
     init = load(Path(config.init).expanduser()) if config.init and not saved else None
     check_start(config, init, saved)
     check_branches(config)
+    rehearse(config)
     files = find_files(make_source(config.data), config.data, known=out / MANIFEST if saved else None)
     usable = trainable_files(config, files)
     if saved:  # measured once
@@ -74,7 +72,7 @@ def main(config: DictConfig) -> None:
         optimizer.load_state_dict(saved.optimizer)
     if distributed.is_main() and not saved:
         files.write(out / MANIFEST)
-    plan, start = make_plan(config, sampler), saved.position if saved else Position()
+    plan, start = build_plan(config, sampler.steps_per_epoch), saved.position if saved else Position()
     facts = {
         "instances": f"{len(usable.ids)} from {usable.root}",
         "epochs": f"{plan.epochs} of {plan.steps_per_epoch} steps of {config.data.batch_size} clips",
@@ -135,37 +133,6 @@ def prepare(config: DictConfig, usable: Files) -> EpochSampler:
     fit_branches(config)
     fill_statistics(config, usable)
     return sampler
-
-
-def make_plan(config: DictConfig, sampler: EpochSampler) -> Plan:
-    trainer = config.trainer
-    return Plan(
-        epochs=trainer.epochs,
-        steps_per_epoch=sampler.steps_per_epoch,
-        log_every=trainer.log_every,
-        save_every=trainer.save_every,
-        clip_gradients=trainer.clip_gradients,
-        seed=config.seed,
-        monitor_every=trainer.monitor_every,
-    )
-
-
-def build_objective(config: DictConfig, usable: Files, fabric: Fabric, init: Checkpoint | None) -> Objective:
-    torch.manual_seed(config.seed)  # the same start on every rank
-    objective: Objective = instantiate(config.objective, _convert_="all")
-    if init:
-        taken = warm_start(objective, init, usable.ids)
-        if distributed.is_main():
-            console.print(f"from {config.init}: {taken}")
-    if distributed.world_size() > 1:
-        synchronise(objective, fabric.device)
-    return objective
-
-
-def build_optimizer(optim: DictConfig, objective: Objective) -> torch.optim.Optimizer:
-    groups: Any = OmegaConf.to_container(optim.groups, resolve=True) if optim.groups else None
-    built = instantiate(optim.optimizer, _convert_="all")
-    return make_optimizer(objective, built, optim.decay_vectors, groups, optim.weight_decay_end)
 
 
 def epoch_reader(

@@ -100,9 +100,11 @@ class Cameras(Source):
                     keep[row] = True
         return Found(shots.where(keep), left_out)
 
-    def view_names(self, files: Shots) -> list[str]:
+    def view_names(self, files: Shots | None) -> list[str]:
         if self._count is not None:
             return [f"{self._branch}/{n}" for n in range(self._count)]
+        if files is None:
+            return []
         names = self._names(files)
         return names if self.per_camera else [f"{self._branch}/{name}" for name in names]
 

@@ -54,7 +54,7 @@ class Clips(Source):
         left_out = [{"id": row["id"], "path": row["path"], "reason": why} for row, why in statuses if why != "ok"]
         return Found(files.select(*need)[0], left_out)
 
-    def view_names(self, files: Manifest) -> list[str]:
+    def view_names(self, files: Manifest | None) -> list[str]:
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:

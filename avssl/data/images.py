@@ -44,7 +44,7 @@ class Images(Source):
     def trainable(self, files: Shots) -> Found:
         return good_shots(files)
 
-    def view_names(self, files: Shots) -> list[str]:
+    def view_names(self, files: Shots | None) -> list[str]:
         return list(self.views)
 
     def train_set(self, files: Shots, seed: int, clips_per_video: int) -> PictureSet:

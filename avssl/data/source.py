@@ -78,8 +78,8 @@ class Source(ABC):
         """The instances that all views can be made of."""
 
     @abstractmethod
-    def view_names(self, files: Any) -> list[str]:
-        """The views of a training batch."""
+    def view_names(self, files: Any | None) -> list[str]:
+        """The views of a training batch; before the files are known none, where they name them."""
 
     @abstractmethod
     def train_set(self, files: Any, seed: int, clips_per_video: int) -> Dataset[Sample | Broken]:

@@ -38,10 +38,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
     [
         (["data.rot=x"], ["data.rot: no such key", "did you mean data.root?"]),
         (["objective.temprature=1"], ["did you mean objective.temperature?"]),
+        (["data.views.video.train.sise=9"], ["sise: no such key", "allowed: data.views.video.train._target_"]),
+        (
+            ["branches.branches.image.patch=9"],
+            ["image.patch", "allowed: branches.branches.video, branches.branches.audio"],
+        ),
         (["objective=avdi"], ["objective=avdi", "did you mean avid?", "avid_cma", "er", "infonce"]),
         ([], ["data.root is missing"]),
         (["data.root=nowhere"], ["nowhere", "no such folder"]),
         (["resume=yes", "data.root=nowhere"], ["resume=", "allowed: never, auto"]),
+        (["+data.views.smell=${data.views.audio}", "data.root=nowhere"], ["data.views.smell", "views of video, audio"]),
+        (["objective=er", "objective.kappa=0.0", "data.root=nowhere"], ["objective.kappa=0.0", "above 0"]),
+        (["objective=swav", "objective.num_prototypes=1", "data.root=nowhere"], ["num_prototypes=1", "2 and more"]),
+        (
+            ["objective=moco", "objective.queue_size=100", "data.batch_size=32", "data.root=nowhere"],
+            ["objective.queue_size=100", "multiples of the global batch of 32"],
+        ),
+        (["objective=mae", "objective.mask_ratio=1.0", "data.root=nowhere"], ["objective.mask_ratio=1.0", "0", "1"]),
+        (["objective=mae", "branches.branches.video.patch=[2,5,5]", "data.root=nowhere"], ["patch", "5"]),
+        (["optim.schedule.kind=step", "data.root=nowhere"], ["kind='step'", "constant, cosine"]),
+        (["trainer.epochs=0", "data.root=nowhere"], ["trainer.epochs=0", "whole numbers from 1"]),
     ],
 )
 def test_configs_are_checked_before_any_data_is_read(
