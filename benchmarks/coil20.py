@@ -31,7 +31,7 @@ LABELLED = 3  # pictures per object, 120 degrees apart
 SMALL = ("branches=image_small", "embedding_dim=64")
 WIDE = (
     "branches.branches.image.head.dims=[128,256,256]",
-    "branches.branches.image.head.norm=true",
+    "++branches.branches.image.head.norm=true",
     "embedding_dim=256",
 )
 VIT = (
