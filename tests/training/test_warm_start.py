@@ -8,7 +8,7 @@ from avssl.objectives.avid import AVID
 from avssl.objectives.avid_cma import AVIDCMA
 from avssl.objectives.er import ER
 from avssl.training.checkpoint import Checkpoint, Position
-from avssl.training.warm_start import rows_by_id, warm_start
+from avssl.training.warm_start import rows_by_id, sets_by_id, warm_start
 from avssl.types import UserError
 
 VIEWS = ["video", "audio"]
@@ -45,6 +45,24 @@ def test_bank_rows_follow_their_instances():
     mine, theirs = torch.zeros(4, 2), torch.arange(6.0).reshape(3, 2)
     moved = rows_by_id(mine, ["c", "new", "a", "d"], theirs, ["a", "b", "c"])
     assert moved.tolist() == [[4, 5], [0, 0], [0, 1], [0, 0]]
+
+
+def test_positive_sets_follow_their_instances_unless_one_is_gone():
+    theirs = torch.tensor([[1, 2], [0, 3], [0, 1], [2, 0]])  # of a, b, c, d
+    moved = sets_by_id(torch.zeros(4, 2, dtype=torch.long), ["c", "new", "b", "a"], theirs, ["a", "b", "c", "d"])
+    assert moved.tolist() == [[3, 2], [-1, -1], [-1, -1], [2, 0]]  # b's set had d
+
+    ids = [f"i{n}" for n in range(12)]
+    settings = {"num_negatives": 4, "num_positives": 2, "num_negatives_within": 2}
+    old, new = AVIDCMA(Linears(), VIEWS, 6, 12, **settings), AVIDCMA(Linears(), VIEWS, 6, 12, **settings)
+    old.mine()
+    report = warm_start(new, stored(old, ids), [*ids[1:], "other"])
+    assert (new.positives[-1] == -1).all()
+    kept = int((new.positives[:, 0] >= 0).sum())
+    assert 0 < kept < 12
+    assert f"(11 of 12 rows by id, the others random), {kept} positive sets" in report
+    row = int((new.positives[:, 0] >= 0).nonzero()[0])
+    assert (new.positives[row] + 1).equal(old.positives[row + 1])
 
 
 def test_an_objective_without_banks_takes_the_encoders_alone():
