@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -91,10 +91,18 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
     "er_learned_kappa": lambda b, v: ER(b, v, DIM, learn_kappa=True, leave_one_out=True),
     "simclr_er_queue": lambda b, v: ER(b, v, DIM, density="queue", queue_size=16, batch_size=8),
     "simclr_er_bank": lambda b, v: ER(
-        b, v, DIM, density="bank", num_instances=N, leave_one_out=True, estimator="plug_in", global_views=v[:1]
+        b, v, DIM, density="bank", num_instances=N, leave_one_out=True, estimator="plug_in", global_views=VIEWS[:1]
     ),
     "dino_er": lambda b, v: ER(
-        b, v, DIM, support="discrete", target="ema", center_momentum=0.9, num_clusters=4, ema=0.5, global_views=v[:2]
+        b,
+        v,
+        DIM,
+        support="discrete",
+        target="ema",
+        center_momentum=0.9,
+        num_clusters=4,
+        ema=0.5,
+        global_views=VIEWS[:2],
     ),
     "swav_er": lambda b, v: ER(b, v, DIM, support="discrete", target="prototypes", num_clusters=4),
     "deepcluster_er": lambda b, v: ER(
@@ -110,7 +118,15 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
     "moco": lambda b, v: MoCo(b, v, DIM, queue_size=16, ema=0.5, batch_size=8),
     "dino": lambda b, v: DINO(b, v, DIM, num_prototypes=7, ema=0.5),
     "dino_global_warmup": lambda b, v: DINO(
-        b, v, DIM, num_prototypes=7, global_views=v[:2], teacher_temperature=0.07, warmup=0.9, ema=0.5, freeze_epochs=0
+        b,
+        v,
+        DIM,
+        num_prototypes=7,
+        global_views=VIEWS[:2],
+        teacher_temperature=0.07,
+        warmup=0.9,
+        ema=0.5,
+        freeze_epochs=0,
     ),
     "byol": lambda b, v: BYOL(Bent(b), v, DIM, ema=0.5, predictor_width=8),
     "simsiam": lambda b, v: SimSiam(Bent(b), v, DIM, predictor_width=8),
@@ -122,14 +138,14 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
         v,
         DIM,
         num_prototypes=7,
-        global_views=v[:2],
+        global_views=VIEWS[:2],
         freeze_epochs=0,
         queue_size=16,
         queue_from_epoch=1,
         batch_size=8,
     ),
     "deepcluster": lambda b, v: DeepCluster(b, v, DIM, N, num_prototypes=[3, 5]),
-    "deepcluster_global": lambda b, v: DeepCluster(b, v, DIM, N, num_prototypes=4, global_views=v[:1], seed=3),
+    "deepcluster_global": lambda b, v: DeepCluster(b, v, DIM, N, num_prototypes=4, global_views=VIEWS[:1], seed=3),
     "spectral": Spectral,
     "spectral_unscaled": lambda b, v: Spectral(b, v, mu=None),
 }
@@ -142,9 +158,9 @@ IMAGE_BRANCHES: dict[str, Callable[[], nn.Module]] = {
 """Of the cases whose views are images [b 3 8 8] in place of vectors [b 5]."""
 
 
-def make(case: str) -> Objective:
+def make(case: str, views: Sequence[str] = VIEWS) -> Objective:
     torch.manual_seed(0)
-    return CASES[case](IMAGE_BRANCHES.get(case, Linears)(), VIEWS)
+    return CASES[case](IMAGE_BRANCHES.get(case, Linears)(), list(views))
 
 
 def batches(steps: int, size: int = 8, case: str = "") -> list[Batch]:
