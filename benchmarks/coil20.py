@@ -104,6 +104,8 @@ METHODS = {
 }
 PAIRS = {"byol": ("BYOL", BYOL), "byol_er": ("BYOL + ER", BYOL_ER), "infonce": ("InfoNCE", INFONCE), "er": ("ER", ER)}
 BATCHES, MOMENTA = (8, 16, 64, 256), (0.0, 0.5, 0.9, 0.99)
+SAME = {f"{name}_batch{BATCH}": name for name in PAIRS} | {f"{name}_ema0.99": name for name in ("byol", "byol_er")}
+"""Cells of the part on ER that are rows of the methods."""
 GRID = {
     f"{name}_batch{batch}": Row(title, (*how, *(["objective.ema=0.99"] if "byol" in name else [])), batch)
     for name, (title, how) in PAIRS.items()
@@ -113,6 +115,7 @@ GRID = {
     for name in ("byol", "byol_er")
     for ema in MOMENTA
 }
+GRID = {name: row for name, row in GRID.items() if name not in SAME} | {name: METHODS[name] for name in PAIRS}
 
 
 def main() -> None:
@@ -189,7 +192,8 @@ def raw_pixels(data: Path) -> dict[str, float]:
 
 
 def results(out: Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads(file.read_text()) for file in sorted(out.glob(f"{name}-[0-9]/result.json"))]
+    """Of all seeds that are there."""
+    return [json.loads(file.read_text()) for file in sorted(out.glob(f"{SAME.get(name, name)}-[0-9]/result.json"))]
 
 
 def table(out: Path) -> str:
