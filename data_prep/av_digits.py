@@ -8,7 +8,8 @@ images are split first and then paired once, by label: each recording gets an im
 seed alone, also where recordings are missing. A clip lasts 1 s: 16 frames of 32 x 32 in which the digit drifts, turns
 and grows or shrinks a little, and the recording at its own 8 kHz in the middle of silence (half of them are shorter
 than 0.42 s; of the 20 of 3,000 that are longer than 1 s, the first second). Files that are there already are kept, so
-an interrupted run goes on where it stopped.
+an interrupted run goes on where it stopped. Each expected clip has a row, with the status "missing" where its recording
+is not there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from scipy.ndimage import affine_transform
 
 from avssl.data.encode import write_clip
+from avssl.data.listing import Listed
 from avssl.data.scan import scan
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -118,7 +120,9 @@ def main() -> None:
             kept = len(pairs) - len(new) - len(missing)
             counts = f"{len(pairs)} expected, {len(new)} written, {kept} kept, {len(missing)} missing"
             print(f"{part}: {counts}", *missing[:3])
-            scan(arguments.out / part).write(arguments.out / f"{part}.parquet")
+            root = arguments.out / part
+            listing = {p.clip.relative_to(root).as_posix(): Listed(p.clip.parent.name, part) for p in pairs}
+            scan(root, listing=listing).write(arguments.out / f"{part}.parquet")
     print(f"{time.perf_counter() - start:.0f} s")
 
 

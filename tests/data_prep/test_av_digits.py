@@ -61,13 +61,16 @@ def test_counts_and_files(written: tuple[Path, list[str]]) -> None:
     folder, printed = written
     assert printed[0].startswith("train: 2700 expected, 8 written, 0 kept, 2692 missing")
     assert printed[1].startswith("test: 300 expected, 8 written, 0 kept, 292 missing")
-    for part, takes in (("train", ("5", "49")), ("test", ("0", "4"))):
+    for part, takes in (("train", range(5, 50)), ("test", range(5))):
         manifest = Manifest.read(folder / f"{part}.parquet")
-        names = [name for name in KEPT if name.split("_")[2] in takes]
-        assert manifest.paths == sorted(f"{name[0]}/{name}.mp4" for name in names)
-        assert set(manifest.column("status")) == {"ok"}
-        assert set(manifest.column("duration_s")) == {1.0}
-        assert set(manifest.labels) == {"0", "7"}
+        names = [name for name in KEPT if int(name.split("_")[2]) in takes]
+        assert len(manifest) == 60 * len(takes)
+        assert set(manifest.column("split")) == {part}
+        assert manifest.labels == [path[0] for path in manifest.paths]
+        there, left_out = manifest.select()
+        assert left_out == {"missing": 60 * len(takes) - 8}
+        assert there.paths == sorted(f"{name[0]}/{name}.mp4" for name in names)
+        assert set(there.column("duration_s")) == {1.0}
 
 
 def test_a_second_run_keeps_the_files(written: tuple[Path, list[str]], shared: Path) -> None:
