@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from avssl import distributed
 from avssl.cli.assemble import console, find_files, fingerprint, load_encoders, make_fabric, make_source, report_usable
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
-from avssl.data.source import EvalSet
+from avssl.data.source import EvalSet, Source, by_branch
 from avssl.evaluation.embed import embed
-from avssl.functional.checks import check
+from avssl.functional.checks import check, check_choice
 from avssl.training.checkpoint import Checkpoint
-from avssl.types import UserError
+from avssl.types import UserError, branch_of
 
 
 @command("embed")
@@ -23,7 +24,7 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    source = make_source(checkpoint.config["data"])
+    source = source_of(checkpoint.config["data"], config.data.branches)
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
@@ -52,6 +53,18 @@ def main(config: DictConfig) -> None:
         console.print(f"{out}: {card['done']} of {card['expected']} files embedded, {len(card['missing'])} missing")
         for missing in card["missing"]:
             console.print(f"  missing {missing['path']}: {missing['reason']}", markup=False)
+
+
+def source_of(data: dict[str, Any], branches: Sequence[str] | None) -> Source:
+    """The data set as it was trained on, or with the views of these branches alone: files need no other stream then."""
+    source = make_source(data)
+    if branches is None:
+        return source
+    check("data.branches", list(branches), len(branches) > 0, "one and more")
+    known = tuple(by_branch(source.views))
+    for branch in branches:
+        check_choice("data.branches", branch, known)
+    return make_source(data, {name: view for name, view in source.views.items() if branch_of(name) in branches})
 
 
 def overlap(dataset: EvalSet, checkpoint: Checkpoint) -> int | None:

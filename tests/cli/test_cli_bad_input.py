@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from avssl.data.encode import write_clip
+from avssl.evaluation.embeddings import Embeddings
 
 SMOKE = ("experiment=smoke/cpu", "branches=tiny")
 
@@ -152,6 +153,18 @@ def test_embedding_with_another_spectrogram(run, tmp_path: Path, trained: Path, 
     done = run("embed", *common, "data.views={audio:{rate_hz:8000}}")
     mistake(done, "data.views.audio.rate_hz=8000", "24000")
     assert not (tmp_path / "emb").exists()
+
+
+def test_files_without_sound_are_embedded_by_picture_alone(run, tmp_path: Path, trained: Path):
+    silent_clip(tmp_path / "videos" / "dog" / "silent.mp4")
+    common = ("embed", f"checkpoint={trained}", f"data.root={tmp_path}/videos", "data.workers=0")
+    mistake(run(*common, f"out={tmp_path}/all"), "1 no_audio")
+    mistake(
+        run(*common, f"out={tmp_path}/none", "data.branches=[smell]"), "data.branches='smell'", "allowed: video, audio"
+    )
+    assert run(*common, f"out={tmp_path}/emb", "data.branches=[video]").status == 0
+    found = Embeddings.read(tmp_path / "emb")
+    assert (found.paths, list(found.columns)) == (["dog/silent.mp4"], ["video", "video.feature"])
 
 
 @pytest.fixture(scope="module")
