@@ -38,7 +38,9 @@ def media_files(root: Path, extensions: Collection[str] = EXTENSIONS) -> Iterato
                 if os.path.isfile(path) or os.path.islink(path):  # noqa: PTH113, PTH114  # neither pipes nor sockets
                     yield prefix + name
     if closed:
-        log.warning("%d folders cannot be listed, their files are not scanned: %s", len(closed), "; ".join(closed[:5]))
+        log.warning(
+            "folders that cannot be listed, %d: their files are not scanned: %s", len(closed), "; ".join(closed[:5])
+        )
 
 
 def _told(error: OSError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from avssl.data.decode.probe import probe
 from avssl.data.manifest import instance_id, label_of
 from avssl.data.status import MISSING, UNREADABLE
 
+NOTHING = MediaInfo()
 CHECKS = ("header", "decode")
 """How deep a file is looked into: its header and first frames, or all of it."""
 
@@ -47,9 +47,9 @@ def describe(root: Path, relative_path: str, check: str = "header") -> dict[str,
 
 
 def row_of(
-    root: Path, relative_path: str, status: str, detail: str, content: str = "", info: MediaInfo | None = None
+    root: Path, relative_path: str, status: str, detail: str, content: str = "", info: MediaInfo = NOTHING
 ) -> dict[str, Any]:
-    """A row of `manifest.SCHEMA`, with nothing known of the streams where there is no `info`."""
+    """A row of `manifest.SCHEMA`, with the facts of the streams as far as they are known."""
     name, (size, mtime_ns) = printable(relative_path), stamp(root / relative_path)
     return {
         "id": instance_id(name),
@@ -59,7 +59,7 @@ def row_of(
         "size_bytes": size,
         "mtime_ns": mtime_ns,
         "content_hash": content,
-        **asdict(info or MediaInfo()),
+        **{field: getattr(info, field) for field in MediaInfo.__slots__},
         "status": status,
         "detail": detail,
     }

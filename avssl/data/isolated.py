@@ -171,7 +171,7 @@ def _serve(connection: Connection, function: Callable[[str], T], alarm_s: float,
     while True:
         try:
             item = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         _limit_memory(memory_bytes)
         signal.setitimer(signal.ITIMER_REAL, alarm_s)

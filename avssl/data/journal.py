@@ -30,6 +30,7 @@ class Journal:
             self._file, self._handle = file, file.open("a+b")
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._handle.close()
             raise UserError(f"{file}: another scan writes to it") from error
         except OSError as error:
             raise UserError(f"cannot write {file}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,9 +41,14 @@ class Limits:
     """Picture and sound start, or end, further apart than this in s: their times are not to be trusted."""
 
     def __post_init__(self) -> None:
-        check("limits.silent_db", self.silent_db, self.silent_db <= 0, "0 dB (full scale) and below")
-        check("limits.still_grey", self.still_grey, 0 <= self.still_grey <= 255, "0 to 255 grey levels")
-        check("limits.desync_s", self.desync_s, self.desync_s >= 0, "0 s and more")
+        for name, low, high, unit in (
+            ("silent_db", -math.inf, 0, "dB (0 is full scale)"),
+            ("still_grey", 0, 255, "grey levels"),
+            ("desync_s", 0, math.inf, "s"),
+        ):
+            value = getattr(self, name)
+            ok = isinstance(value, int | float) and low <= value <= high
+            check(f"limits.{name}", value, ok, f"{low:g} to {high:g} {unit}")
 
 
 DEFAULT = Limits()
