@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from avssl.data.listing import Listed, read_listing
+from avssl.data.manifest import SCHEMA, Manifest
 from avssl.data.scan import scan
 from avssl.types import UserError
 
@@ -21,6 +22,18 @@ def test_label_and_split_come_from_the_list(tmp_path: Path) -> None:
     listed = read_listing(listing(tmp_path, 'path,label,split\n"a, b.mp4",dog,train\n01.mp4,7,\n'))
     assert listed == {"a, b.mp4": Listed("dog", "train"), "01.mp4": Listed("7", "")}
     assert read_listing(listing(tmp_path, "label,path\ncat,x.mp4\n")) == {"x.mp4": Listed("cat", "")}
+    assert read_listing(listing(tmp_path, "path,label\n./a//x.mp4,cat\n")) == {"a/x.mp4": Listed("cat", "")}
+
+
+def test_other_columns_are_kept_as_text(tmp_path: Path, tiny_videos: Path) -> None:
+    one, other = scan(tiny_videos).paths[:2]
+    listed = read_listing(listing(tmp_path, f"path,fold,label,note\n{one},01,dog,\n{other},2,cat,x\n"))
+    assert listed[one] == Listed("dog", "", {"fold": "01", "note": ""})
+    found = scan(tiny_videos, listing=listed)
+    found.write(tmp_path / "m.parquet")
+    again = Manifest.read(tmp_path / "m.parquet")
+    assert again.table.column_names == [*SCHEMA.names, "fold", "note"]
+    assert (again.column("fold"), again.column("note")) == (["01", "2"], ["", "x"])
 
 
 @pytest.mark.parametrize(
@@ -30,6 +43,9 @@ def test_label_and_split_come_from_the_list(tmp_path: Path) -> None:
         ("path,label\n/etc/passwd,dog\n", "'/etc/passwd'"),
         ("path,label\n,dog\n", "''"),
         ("path,label\na.mp4,dog\na.mp4,cat\n", "'a.mp4'"),
+        ("path,label\na.mp4,dog\n./a.mp4,cat\n", "'./a.mp4'"),
+        ("path,label,id\na.mp4,dog,7\n", "column id"),
+        ("path,label,fold,fold\na.mp4,dog,1,2\n", "column fold"),
         ("file,label\na.mp4,dog\n", "lacks the columns path"),
         ("path,label\na.mp4\n", "not a readable listing"),
     ],

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avssl.data.content import content_hash
 from avssl.data.encode import write_clip
-from avssl.data.manifest import Manifest, instance_id
+from avssl.data.listing import Listed
+from avssl.data.manifest import SCHEMA, Manifest, instance_id
 from avssl.data.scan import scan
 from avssl.types import UserError
 
@@ -26,7 +28,8 @@ def write(path: Path, seed: int, seconds: float = 1.0, sound: bool = True) -> No
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("scan") / "videos"
-    for number, name in enumerate(("dogs/-a.mp4", "dogs/b c.mp4", "säge/e\u0301 %d.MP4", "top.mp4")):
+    names = ("dogs/-a.mp4", "dogs/b c.mp4", "säge/e\u0301 %d.MP4", "top.mp4", "two\nlines\t[red].mp4")
+    for number, name in enumerate(names):
         write(root / name, number)
     write(root / "short.mp4", 5, seconds=0.3)
     write(root / "mute.mp4", 6, sound=False)
@@ -50,6 +53,7 @@ EXPECTED = {
     "short.mp4": "too_short",
     "säge/e\u0301 %d.MP4": "ok",
     "top.mp4": "ok",
+    "two\nlines\t[red].mp4": "ok",
     "zz copy.mp4": "duplicate",
 }
 
@@ -76,11 +80,68 @@ def test_requirements_decide_what_is_usable(folder: Path) -> None:
     assert usable.paths == [path for path, status in sorted(EXPECTED.items()) if status == "ok"]
     assert left_out == {"unreadable": 2, "no_audio": 1, "too_short": 1, "duplicate": 1}
     usable, left_out = manifest.select(["video"], min_duration_s=0.1)
-    assert len(usable) == 6
+    assert len(usable) == 7
     assert left_out == {"unreadable": 2, "duplicate": 1}
     usable, left_out = manifest.select(["audio"], min_duration_s=2.0)
     assert len(usable) == 0
-    assert left_out["too_short"] == 5
+    assert left_out["too_short"] == 6
+
+
+def test_every_column_is_filled(folder: Path) -> None:
+    usable = scan(folder, check="decode").select()[0]
+    empty = {name for name in usable.table.column_names if None in usable.column(name)}
+    assert empty == {"video_error_s", "audio_error_s"}
+    row = next(row for row in usable.table.to_pylist() if row["path"] == "top.mp4")
+    status = (folder / "top.mp4").stat()
+    assert (row["size_bytes"], row["mtime_ns"]) == (status.st_size, status.st_mtime_ns)
+    assert row["content_hash"] == content_hash(folder / "top.mp4")
+    assert (row["fps"], row["frames"], row["container"].split(",")[0]) == (10.0, 10, "mov")
+    assert (row["video_start_s"], row["audio_start_s"], row["video_duration_s"]) == (0.0, 0.0, 1.0)
+    assert -21 < row["loudness_db"] < -19  # noise of 0.1
+    assert row["motion"] > 10
+
+
+def test_the_check_does_not_change_what_both_tell(folder: Path) -> None:
+    same = [name for name in SCHEMA.names if name not in ("loudness_db", "motion")]
+    header, decode = scan(folder), scan(folder, check="decode")
+    assert header.table.select(same).equals(decode.table.select(same))
+
+
+def test_a_folder_that_cannot_be_listed_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("dogs"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    manifest = scan(folder)
+    assert manifest.paths == [path for path in sorted(EXPECTED) if not path.startswith("dogs/")]
+    assert f"folders that cannot be listed, 1: their files are not scanned: {folder / 'dogs'}" in caplog.text
+
+
+def test_a_listed_path_that_is_no_plain_file_is_never_opened(folder: Path) -> None:
+    listing = {name: Listed("x") for name in ("pipe.mp4", "folder.mp4", "top.mp4", "top.mp4/x.mp4")}
+    found = scan(folder, listing=listing)
+    told = dict(zip(found.paths, zip(found.column("status"), found.column("detail"), strict=True), strict=True))
+    assert told == {
+        "folder.mp4": ("unreadable", "not a plain file"),
+        "pipe.mp4": ("unreadable", "not a plain file"),
+        "top.mp4": ("ok", ""),
+        "top.mp4/x.mp4": ("missing", ""),
+    }
+
+
+def test_a_name_that_is_not_utf8_is_told(tmp_path: Path, folder: Path) -> None:
+    shutil.copy(folder / "top.mp4", tmp_path / os.fsdecode(b"caf\xe9.mp4"))
+    out = tmp_path / "m.parquet"
+    for _ in range(2):
+        found = scan(tmp_path, out=out)
+        assert found.paths == ["caf\\xe9.mp4"]
+        assert found.column("detail") == ["the file's name is not UTF-8"]
 
 
 def test_a_manifest_is_read_as_it_was_written(folder: Path, tmp_path: Path) -> None:
@@ -100,6 +161,7 @@ def test_mistakes_are_told_in_one_line(folder: Path, tmp_path: Path) -> None:
     for call, named in (
         (lambda: scan(tmp_path / "gone"), "gone: no such folder"),
         (lambda: scan(tmp_path / "nothing"), "no media files"),
+        (lambda: scan(folder, check="deep"), "check='deep'; allowed: header, decode"),
         (lambda: Manifest.read(tmp_path / "x.parquet"), "x.parquet: not a readable manifest"),
         (lambda: Manifest.read(tmp_path / "gone.parquet"), "gone.parquet: not a readable manifest"),
     ):

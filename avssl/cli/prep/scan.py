@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 from omegaconf import DictConfig
+from rich.markup import escape
 from rich.table import Table
 
 from avssl.cli.assemble import console, scanning
 from avssl.cli.common import command
 from avssl.data.listing import read_listing
+from avssl.data.manifest import Manifest
 from avssl.data.scan import scan
+from avssl.data.status import Limits
+from avssl.functional.checks import check
 from avssl.types import UserError
+
+TOO_MANY_BAD = 3
+"""The exit status."""
 
 
 @command("prep/scan")
@@ -22,17 +30,46 @@ def main(config: DictConfig) -> None:
     out = Path(config.out).expanduser()
     if out.suffix != ".parquet":
         raise UserError(f"out={out}; allowed: a file that ends in .parquet")
+    for key in ("min_duration_s", "timeout_s"):
+        check(key, config[key], isinstance(config[key], int | float), "a number of s")
+    for key in ("workers", "memory_mb"):
+        check(key, config[key], isinstance(config[key], int), "a whole number")
+    share = config.max_bad
+    check("max_bad", share, share is None or (isinstance(share, int | float) and 0 <= share <= 1), "0 to 1, null")
     root = Path(config.root).expanduser()
     listing = None if config.listing is None else read_listing(Path(config.listing).expanduser())
     with scanning(root) as on_file:
-        need = {"require": list(config.require), "min_duration_s": config.min_duration_s}
-        manifest = scan(root, **need, listing=listing, workers=config.workers, on_file=on_file)
-    manifest.write(out)
-    table = Table("status", "files", box=None)
-    for status, count in Counter(manifest.column("status")).most_common():
-        table.add_row(status, str(count))
+        manifest = scan(
+            root,
+            require=list(config.require),
+            min_duration_s=config.min_duration_s,
+            limits=Limits(**config.limits),
+            check=config.check,
+            listing=listing,
+            out=out,
+            workers=config.workers,
+            timeout_s=config.timeout_s,
+            memory_mb=config.memory_mb,
+            on_file=on_file,
+        )
+    bad = _summary(manifest)
+    console.print(f"{len(manifest)} files of {root} listed in {out}", markup=False)
+    if share is not None and bad > share * len(manifest):
+        told = f"{bad} of {len(manifest)} files cannot be used ({bad / len(manifest):.1%})"
+        print(f"error: {told}; max_bad={share:g}", file=sys.stderr)
+        sys.exit(TOO_MANY_BAD)
+
+
+def _summary(manifest: Manifest) -> int:
+    """Print how many files have each status, with an example, and return how many cannot be used."""
+    statuses, table = manifest.column("status"), Table("status", "files", "for example", box=None)
+    counts = Counter(statuses)
+    for status, count in counts.most_common():
+        row = statuses.index(status)
+        detail = manifest.table["detail"][row].as_py()
+        table.add_row(status, str(count), escape(f"{manifest.paths[row]!r}{f': {detail}' if detail else ''}"))
     console.print(table)
-    console.print(f"{len(manifest)} files of {root} listed in {out}")
+    return len(statuses) - counts["ok"]
 
 
 if __name__ == "__main__":
