@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avssl.data.paths import check_below
 from avssl.files import whole
 from avssl.types import UserError
 
@@ -96,6 +97,7 @@ class Manifest:
             raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
         if missing := [name for name in SCHEMA.names if name not in table.column_names]:
             raise UserError(f"{file}: not a manifest: it lacks the columns {', '.join(missing)}")
+        check_below(file, facts.column("path").to_pylist())
         folder = Path(root or (table.schema.metadata or {}).get(_ROOT, b".").decode())
         if not folder.is_dir():
             raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")

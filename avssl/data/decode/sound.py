@@ -53,7 +53,8 @@ def resample(samples: np.ndarray, source_hz: int, rate_hz: int) -> np.ndarray:
     frame = AudioFrame.from_ndarray(samples[None], "fltp", "mono")
     frame.sample_rate = source_hz
     resampler = av.AudioResampler("fltp", "mono", rate_hz)
-    return np.concatenate([part.to_ndarray()[0] for end in (frame, None) for part in resampler.resample(end)])
+    parts = [part.to_ndarray()[0] for end in (frame, None) for part in resampler.resample(end)]
+    return np.concatenate([np.zeros(0, np.float32), *parts])  # of a few samples none may remain
 
 
 def read_samples(container: InputContainer, stream: AudioStream, start: int, stop: int) -> np.ndarray:
