@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from avssl.data.clips import ClipDataset, VideoView, View, min_duration
 from avssl.data.decode import pyav
 from avssl.data.decode.backend import Reader
-from avssl.data.manifest import Manifest, status_of
-from avssl.data.scan import describe, scan
+from avssl.data.inspect import describe
+from avssl.data.manifest import Manifest
+from avssl.data.scan import scan
 from avssl.data.source import Found, Source, by_branch
 from avssl.types import UserError
 
@@ -50,9 +53,8 @@ class Clips(Source):
 
     def trainable(self, files: Manifest) -> Found:
         need = self._streams, min_duration(self.views)
-        statuses = [(row, status_of(row, *need)) for row in files.table.to_pylist()]
-        left_out = [{"id": row["id"], "path": row["path"], "reason": why} for row, why in statuses if why != "ok"]
-        return Found(files.select(*need)[0], left_out)
+        told = files.table.select(["id", "path"]).append_column("reason", files.statuses(*need))
+        return Found(files.select(*need)[0], told.filter(pc.field("reason") != "ok").to_pylist())
 
     def view_names(self, files: Manifest) -> list[str]:
         return list(self.views)

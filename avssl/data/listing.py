@@ -1,13 +1,15 @@
-"""What a data set's own lists say of its files: label and split by path."""
+"""What a data set's own lists say of its files: label, split and more by path."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
 
+from avssl.data.manifest import SCHEMA
 from avssl.types import UserError
 
 
@@ -16,25 +18,33 @@ class Listed(NamedTuple):
 
     label: str
     split: str = ""
+    extra: Mapping[str, str] = {}  # never written to
+    """The list's other columns."""
 
 
 def read_listing(file: Path) -> dict[str, Listed]:
-    """A CSV with the columns path (posix, relative to the root), label and, if there is one, split.
+    """A CSV with the columns path (posix, relative to the root), label and, if there are any, split and more, as text.
 
-    Raises UserError: no such file or column, a path that is empty, absolute, leads upwards or comes twice.
+    Raises UserError: no such file or column, a column that a manifest fills itself, a path that is empty, absolute,
+    leads upwards or comes twice.
     """
-    options = csv.ConvertOptions(column_types={"path": pa.string(), "label": pa.string(), "split": pa.string()})
     try:
-        table = csv.read_csv(file, convert_options=options)
+        with csv.open_csv(file) as reader:
+            names = reader.schema.names
+        table = csv.read_csv(file, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())))
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{file}: not a readable listing: {str(error).splitlines()[0]}") from error
-    if missing := [name for name in ("path", "label") if name not in table.column_names]:
+    if missing := [name for name in ("path", "label") if name not in names]:
         raise UserError(f"{file}: not a listing: it lacks the columns {', '.join(missing)}")
+    extra = [name for name in names if name not in ("path", "label", "split")]
+    if taken := [name for name in names if (name in SCHEMA.names and name in extra) or names.count(name) > 1]:
+        raise UserError(f"{file}: column {taken[0]}; allowed: names that a manifest does not have itself, each once")
     listed: dict[str, Listed] = {}
     for row in table.to_pylist():
-        path = row["path"] or ""
-        parts = PurePosixPath(path)
-        if not path or parts.is_absolute() or ".." in parts.parts or path in listed:
-            raise UserError(f"{file}: path {path!r}; allowed: relative paths below the root, each once")
-        listed[path] = Listed(row["label"] or "", row.get("split") or "")
+        given = row["path"] or ""
+        parts = PurePosixPath(given)
+        path = parts.as_posix()
+        if not given or parts.is_absolute() or ".." in parts.parts or path in listed:
+            raise UserError(f"{file}: path {given!r}; allowed: relative paths below the root, each once")
+        listed[path] = Listed(row["label"] or "", row.get("split") or "", {name: row[name] or "" for name in extra})
     return listed

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avssl.data.paths import check_below
+from avssl.data.status import DEFAULT, DUPLICATE, MISSING, UNREADABLE, Limits, status_of, statuses
 from avssl.files import whole
 from avssl.types import UserError
+
+__all__ = ["DUPLICATE", "MISSING", "SCHEMA", "UNREADABLE", "Manifest", "instance_id", "label_of", "status_of"]
 
 SCHEMA = pa.schema(
     [
@@ -33,7 +38,7 @@ SCHEMA = pa.schema(
         ("width", pa.int32()),  # as shown, after rotation
         ("height", pa.int32()),
         ("rotation", pa.int32()),  # degrees, counter-clockwise
-        ("fps", pa.float64()),
+        ("fps", pa.float64()),  # mean rate by the frames' times
         ("frames", pa.int64()),  # 0 when unknown
         ("video_codec", pa.string()),
         ("audio_codec", pa.string()),
@@ -41,16 +46,17 @@ SCHEMA = pa.schema(
         ("channels", pa.int32()),
         ("video_start_s", pa.float64()),  # from the start of the file's earliest stream
         ("audio_start_s", pa.float64()),  # the same
-        ("loudness_db", pa.float64()),  # dB below full scale; null when not measured
-        ("motion", pa.float64()),  # mean change between frames in grey levels (0 to 255); null when not measured
-        ("status", pa.string()),  # "ok" or the reason why not
+        ("video_duration_s", pa.float64()),  # 0 when unknown
+        ("audio_duration_s", pa.float64()),  # the same
+        ("loudness_db", pa.float64()),  # RMS of the loudest second in dB of full scale; null when not measured
+        ("motion", pa.float64()),  # mean change of pictures 0.25 s apart in grey levels; null when not measured
+        ("video_error_s", pa.float64()),  # where the first decoding error was met; null where none was
+        ("audio_error_s", pa.float64()),  # the same
+        ("status", pa.string()),  # "ok" or the reason why not, see `status`
         ("detail", pa.string()),  # what the decoder says, or the file that this one is a duplicate of
     ]
 )
-UNREADABLE, DUPLICATE, MISSING = "unreadable", "duplicate", "missing"
-DERIVED = ("ok", "no_video", "no_audio", "no_duration", "too_short")
-"""Statuses that follow from the facts; any other is the file's own, whatever is asked of it."""
-_ROOT = b"avssl.root"
+_ROOT, _LIMITS = b"avssl.root", b"avssl.limits"
 
 
 def instance_id(relative_path: str) -> str:
@@ -63,16 +69,9 @@ def label_of(relative_path: str) -> str:
     return PurePosixPath(relative_path).parent.name
 
 
-def status_of(facts: Mapping[str, Any], require: Sequence[str], min_duration_s: float | int) -> str:
-    """ "ok", or the first reason why a file with these facts cannot be used."""
-    if facts["status"] not in DERIVED:
-        return facts["status"]
-    for stream in ("video", "audio"):
-        if stream in require and not facts[f"has_{stream}"]:
-            return f"no_{stream}"
-    if facts["duration_s"] <= 0:
-        return "no_duration"
-    return "too_short" if facts["duration_s"] < min_duration_s else "ok"
+def written_root(file: Path | str) -> Path:
+    """The folder that a manifest's paths were relative to when it was written."""
+    return Path((pq.read_schema(file).metadata or {}).get(_ROOT, b".").decode())
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ class Manifest:
 
     root: Path
     table: pa.Table
+    limits: Limits = DEFAULT
+    """What the statuses were decided by."""
 
     @classmethod
     def of(cls, root: Path, rows: Sequence[Mapping[str, Any]]) -> Manifest:
@@ -98,15 +99,18 @@ class Manifest:
         if missing := [name for name in SCHEMA.names if name not in table.column_names]:
             raise UserError(f"{file}: not a manifest: it lacks the columns {', '.join(missing)}")
         check_below(file, facts.column("path").to_pylist())
-        folder = Path(root or (table.schema.metadata or {}).get(_ROOT, b".").decode())
+        metadata = table.schema.metadata or {}
+        folder = Path(root or metadata.get(_ROOT, b".").decode())
         if not folder.is_dir():
             raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")
-        return cls(folder, facts.sort_by("path"))
+        limits = Limits(**json.loads(metadata.get(_LIMITS, b"{}")))
+        return cls(folder, facts.sort_by("path"), limits)
 
     def write(self, file: Path | str) -> None:
         """Write the manifest as Parquet; a reader sees the old file or the whole new one."""
+        metadata = {_ROOT: str(self.root.resolve()).encode(), _LIMITS: json.dumps(asdict(self.limits)).encode()}
         with whole(Path(file)) as handle:
-            pq.write_table(self.table.replace_schema_metadata({_ROOT: str(self.root.resolve()).encode()}), handle)
+            pq.write_table(self.table.replace_schema_metadata(metadata), handle)
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -129,10 +133,16 @@ class Manifest:
     def path(self, row: int) -> Path:
         return self.root / self.table.column("path")[row].as_py()
 
+    def statuses(self, require: Sequence[str], min_duration_s: float | int) -> pa.Array:
+        """For each row "ok", or the first reason why it cannot be used."""
+        return statuses(self.table, require, min_duration_s, self.limits)
+
     def select(
         self, require: Sequence[str] = ("video", "audio"), min_duration_s: float | int = 0.0
     ) -> tuple[Manifest, Counter[str]]:
         """The rows that can be used, and how many are left out for each reason."""
-        statuses = [status_of(facts, require, min_duration_s) for facts in self.table.to_pylist()]
-        usable = self.table.filter(pa.array([status == "ok" for status in statuses], pa.bool_()))
-        return Manifest(self.root, usable), Counter(status for status in statuses if status != "ok")
+        found = self.statuses(require, min_duration_s)
+        counts = Counter({pair["values"]: pair["counts"] for pair in found.value_counts().to_pylist()})
+        del counts["ok"]
+        usable = pa.array(np.equal(found.to_numpy(zero_copy_only=False), "ok"), pa.bool_())
+        return Manifest(self.root, self.table.filter(usable), self.limits), counts

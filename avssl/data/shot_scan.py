@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from avssl.data.content import mark_duplicates
 from avssl.data.decode.image import EXTENSIONS as PICTURES
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.timeline import frame_times
+from avssl.data.folder import media_files
+from avssl.data.isolated import Failed, isolated
 from avssl.data.manifest import UNREADABLE, label_of
-from avssl.data.scan import map_files, mark_duplicates, media_files
 from avssl.data.shots import SCHEMA, Shots, mark_repeated, read_table
 from avssl.types import UserError
 
@@ -53,13 +55,13 @@ def look(root: Path, relative_path: str) -> FileFacts:
 def look_at_all(
     root: Path, paths: Iterable[str], workers: int = 0, on_file: OnFile | None = None
 ) -> dict[str, FileFacts]:
-    """`look` at each path; `on_file(done, total)` is called after each."""
+    """`look` at each path, which no file can stop (`isolated`); `on_file(done, total)` is called after each."""
     paths, facts = sorted(set(paths)), dict[str, FileFacts]()
-    for path, found in zip(paths, map_files(partial(look, root), paths, workers), strict=True):
-        facts[path] = found
+    for path, found in isolated(partial(look, root), paths, workers=workers):
+        facts[path] = FileFacts(0, found.status, found.detail) if isinstance(found, Failed) else found
         if on_file:
             on_file(len(facts), len(paths))
-    return facts
+    return {path: facts[path] for path in paths}
 
 
 def files_below(root: Path, extensions: Collection[str]) -> list[str]:

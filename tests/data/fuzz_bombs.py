@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from fuzz_boxes import boxes, find, replace
@@ -30,11 +29,11 @@ def write_bombs(folder: Path, originals: Path) -> list[Path]:
     made["years.mp4"] = with_fields(clip, *[(kind, at, ">I", (YEARS,)) for kind, at in DURATIONS])
     made["a billion samples.mp4"] = bytes(replace(bytearray(clip), b"stsz", struct.pack(">III", 0, 1, 10**9)))
     made["a billion sizes.mp4"] = with_fields(clip, (b"stsz", 16, ">I", (10**9,)))
-    made["many samples.mp4"] = many_samples(clip, 150_000_000)
+    made["many samples.mp4"] = many_samples(clip.replace(b"ctts", b"free").replace(b"edts", b"free"), 60_000_000)
     made["long chunk.mp4"] = with_fields(clip, (b"stsc", 20, ">I", (10**9,)))
     made["long times.mp4"] = with_fields(clip, (b"stts", 16, ">II", (10**9, 10**9)))
-    made["packed header.mp4"] = packed_header(clip, 500)
-    made["packed.swf"] = b"CWS\x0a" + struct.pack("<I", 2**31) + zeros(300)
+    made["packed header.mp4"] = packed_header(clip, 300)
+    made["packed swf.mp4"] = b"CWS\x0a" + struct.pack("<I", 2**31) + zeros(64)
     for rate in (0, 1, 10**9, 2**31 - 1, 2**32 - 1):
         made[f"rate {rate}.wav"] = wav[:24] + struct.pack("<II", rate, (2 * rate) % 2**32) + wav[32:]
     for size in (0, 2**31, 2**32 - 1):
@@ -171,4 +170,3 @@ def sps(side: int) -> bytes:
 PPS = b"\x68" + bits(0, 0, "0", "0", 0, 0, 0, "0", "00", 0, 0, 0, "0", "0", "0")
 SLICE = b"\x65" + bits(0, 7, 0, "0000", 0, "0", "0", 0, 25, "0000000")
 """A first picture, of which little is there."""
-Writer = Callable[[Path, Path], list[Path]]

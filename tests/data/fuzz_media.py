@@ -45,7 +45,7 @@ def write_originals(folder: Path, shared: Path | None = None) -> list[Path]:
         file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
         file.writeframes((tone * 32_767).astype("<i2").tobytes())
     for name in SHARED if shared else ():
-        shutil.copyfile(shared / "data" / name, folder / Path(name).name)
+        shutil.copyfile(shared / "data" / name, folder / Path(name).name.replace(".swf", " swf.flv"))
     return sorted(folder.iterdir())
 
 

@@ -55,9 +55,11 @@ class DecodeError(UserError):
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's and the system's errors into DecodeError."""
+    """Turn FFmpeg's, PyAV's and the system's errors into DecodeError."""
     try:
         yield
+    except IndexError as error:  # PyAV's, for a packet of a stream that was not there when the file was opened
+        raise DecodeError(path, "a stream begins that its header does not tell of") from error
     except (av.error.FFmpegError, OSError) as error:
         raise DecodeError(path, getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
 

@@ -1,114 +1,109 @@
-"""The facts of a media file."""
+"""The facts of a media file, from its header, its index and the first frame of each stream."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.frame import Frame
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from avssl.data.decode.media import (
-    DecodeError,
-    audio_stream,
-    decoding,
-    open_media,
-    origin_of,
-    start_of,
-    video_stream,
-)
+from avssl.data.decode.first_look import FirstLook, Stream, choose, is_indexed
+from avssl.data.decode.info import UNSUPPORTED, MediaInfo, common_span, rate_of
+from avssl.data.decode.media import DecodeError, decoding, open_media, origin_of, start_of
 
-
-@dataclass(frozen=True, slots=True)
-class MediaInfo:
-    """The facts of one file. [start_s, start_s + duration_s] is the span in which all its streams play.
-
-    Times count from the start of the file's earliest stream; `duration_s` is 0 when unknown. `width` and `height` are
-    as shown, after `rotation` (degrees, counter-clockwise); they and `fps`, `channels`, `audio_rate_hz` are 0 without
-    the stream, and the codecs are "".
-    """
-
-    has_video: bool
-    has_audio: bool
-    duration_s: float
-    start_s: float
-    width: int
-    height: int
-    rotation: int
-    fps: float
-    video_codec: str
-    audio_codec: str
-    audio_rate_hz: int
-    channels: int
+__all__ = ["MediaInfo", "probe"]
 
 
 def probe(path: Path | str) -> MediaInfo:
-    """Read the facts of a file; the first frame of each stream is decoded to be sure. Raises DecodeError."""
+    """Read the facts of a file; the first frame of each stream is decoded to be sure.
+
+    Raises DecodeError for a file that cannot be opened, is truncated, or of which no stream can be decoded.
+    """
     path = Path(path)
     with decoding(path), open_media(path) as container:
-        video = video_stream(container)
-        audio = audio_stream(container, video)
+        video, audio, codecs = choose(container)
         streams = [stream for stream in (video, audio) if stream is not None]
         if not streams:
+            if UNSUPPORTED in codecs:
+                return MediaInfo(container.format.name, video_codec=codecs[0], audio_codec=codecs[1])
             raise DecodeError(path, "it has neither picture nor sound")
         for stream in streams:
             entries = stream.index_entries
             if len(entries) and entries[-1].pos + entries[-1].size > container.size:
                 raise DecodeError(path, "truncated: its index points past the end of the file")
-        start_s, duration_s = _span(container, streams)
-        frames = _first_frames(path, container, streams)
-        width, height, rotation = _shown(frames.get("video"))
-        return MediaInfo(
-            has_video=video is not None,
-            has_audio=audio is not None,
-            duration_s=duration_s,
-            start_s=start_s,
-            width=width,
-            height=height,
-            rotation=rotation,
-            fps=float(video.average_rate or video.guessed_rate or 0) if video else 0.0,
-            video_codec=video.codec_context.codec.canonical_name if video else "",
-            audio_codec=audio.codec_context.codec.canonical_name if audio else "",
-            audio_rate_hz=audio.codec_context.sample_rate if audio else 0,
-            channels=audio.codec_context.channels if audio else 0,
-        )
+        first = FirstLook(container, streams)
+        if len(first.broken) == len(streams):
+            raise DecodeError(path, next(iter(first.broken.values())))
+        return _facts(container, video, audio, codecs, first)
 
 
-def _span(container: InputContainer, streams: list[VideoStream | AudioStream]) -> tuple[float, float]:
-    """Start and duration in s of the span in which all the streams play; duration 0 when it is not known."""
-    origin, starts, ends = origin_of(*streams), [], []
-    for stream in streams:
-        starts.append(start_of(stream) - origin)
-        if stream.duration:
-            ends.append(starts[-1] + stream.duration * (stream.time_base or 0))
-        elif container.duration:
-            ends.append(Fraction((container.start_time or 0) + container.duration, av.time_base) - origin)
-        else:
-            return float(max(starts)), 0.0
-    return float(max(starts)), float(max(min(ends) - max(starts), Fraction(0)))
+def _facts(
+    container: InputContainer,
+    video: VideoStream | None,
+    audio: AudioStream | None,
+    codecs: tuple[str, str],
+    first: FirstLook,
+) -> MediaInfo:
+    origin = origin_of(video, audio)
+    times = {
+        "video": (0.0, 0.0) if video is None else _plays(container, video, origin),
+        "audio": (0.0, 0.0) if audio is None else _plays(container, audio, origin),
+    }
+    present = [times[stream.type] for stream in (video, audio) if stream is not None]
+    start_s, duration_s = common_span(present)
+    width, height, rotation = _shown(first.frame)
+    told = [f"{kind} at {times[kind][0]:.2f} s: {why}" for kind, why in first.broken.items()]
+    told += [f"no decoder for its {kind}" for kind, codec in zip(times, codecs, strict=True) if codec == UNSUPPORTED]
+    return MediaInfo(
+        container=container.format.name,
+        has_video=video is not None,
+        has_audio=audio is not None,
+        duration_s=duration_s,
+        start_s=start_s,
+        width=width,
+        height=height,
+        rotation=rotation,
+        fps=0.0 if video is None else _rate(video, first.ticks),
+        frames=0 if video is None else video.frames,
+        video_codec=codecs[0],
+        audio_codec=codecs[1],
+        audio_rate_hz=audio.codec_context.sample_rate if audio else 0,
+        channels=audio.codec_context.channels if audio else 0,
+        video_start_s=times["video"][0],
+        audio_start_s=times["audio"][0],
+        video_duration_s=times["video"][1],
+        audio_duration_s=times["audio"][1],
+        video_error_s=times["video"][0] if "video" in first.broken else None,
+        audio_error_s=times["audio"][0] if "audio" in first.broken else None,
+        detail="; ".join(told),
+    )
 
 
-def _first_frames(path: Path, container: InputContainer, streams: list[VideoStream | AudioStream]) -> dict[str, Frame]:
-    """The first frame of each stream, by the stream's type."""
-    frames: dict[str, Frame] = {}
-    for packet in container.demux(*streams):
-        if packet.stream.type not in frames and (decoded := packet.decode()):
-            frames[packet.stream.type] = cast(Frame, decoded[0])
-        if len(frames) == len(streams):
-            return frames
-    silent = next(stream.type for stream in streams if stream.type not in frames)
-    raise DecodeError(path, f"no {silent} frame can be decoded")
+def _rate(video: VideoStream, ticks: list[int]) -> float:
+    """Frames per second by the times of the packets; what the header says where there are too few."""
+    if is_indexed(video):
+        ticks = [entry.timestamp for entry in video.index_entries]
+    return rate_of(ticks, video.time_base) or float(video.average_rate or video.guessed_rate or 0)
 
 
-def _shown(frame: Frame | None) -> tuple[int, int, int]:
+def _plays(container: InputContainer, stream: Stream, origin: Fraction) -> tuple[float, float]:
+    """Start and duration in s of a stream; 0 when it is not known how long."""
+    start = start_of(stream) - origin
+    if stream.duration:
+        return float(start), float(stream.duration * (stream.time_base or 0))
+    if container.duration:
+        end = Fraction((container.start_time or 0) + container.duration, av.time_base) - origin
+        return float(start), float(max(end - start, Fraction(0)))
+    return float(start), 0.0
+
+
+def _shown(frame: VideoFrame | None) -> tuple[int, int, int]:
     """Width and height as shown, and the rotation that is in them."""
-    if not isinstance(frame, VideoFrame):
+    if frame is None:
         return 0, 0, 0
     if frame.rotation % 180:
         return frame.height, frame.width, frame.rotation

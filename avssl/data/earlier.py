@@ -1,0 +1,82 @@
+"""What earlier scans found of files that have not changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from avssl.data.inspect import printable, stamp
+from avssl.data.manifest import SCHEMA, Manifest, written_root
+from avssl.data.status import DERIVED, DUPLICATE
+from avssl.types import UserError
+
+
+class Earlier:
+    """Rows of files whose size and time of writing are as they were, looked into as deep as is asked for now.
+
+    Files whose content could not be read then, or which a worker did not survive, are not among them: that may have
+    been the time limit's or the disk's fault. Later tables go before earlier ones.
+    """
+
+    def __init__(self, tables: Iterable[pa.Table], check: str) -> None:
+        known = pa.concat_tables([SCHEMA.empty_table(), *(table.select(SCHEMA.names) for table in tables)])
+        self._table = known.filter((pc.field("content_hash") != "") & _deep(check))
+        paths = self._table["path"].to_pylist()
+        self._row = {path: row for row, path in enumerate(paths)}
+        self._stamps = list(
+            zip(self._table["size_bytes"].to_pylist(), self._table["mtime_ns"].to_pylist(), strict=True)
+        )
+        repeated = self._table.filter(pc.field("status") == DUPLICATE)
+        self.duplicates = dict(zip(repeated["path"].to_pylist(), repeated["detail"].to_pylist(), strict=True))
+        """The kept file's path by the path of each that repeats it."""
+
+    def split(self, root: Path, paths: list[str]) -> tuple[pa.Table, list[str]]:
+        """The rows that hold still, and the paths of the files to look into."""
+        rows, todo = list[int](), list[str]()
+        for path in paths:
+            row = self._row.get(printable(path))
+            if row is not None and self._stamps[row] == stamp(root / path):
+                rows.append(row)
+            else:
+                todo.append(path)
+        return _as_inspected(self._table.take(pa.array(rows, pa.int64()))), todo
+
+
+def earlier_manifest(file: Path, root: Path) -> list[pa.Table]:
+    """The table that an earlier scan of this folder wrote; none where there is no file or it is of another folder.
+
+    Raises UserError for a file that is no manifest: it would be overwritten.
+    """
+    if not file.exists():
+        return []
+    try:
+        manifest = Manifest.read(file, root)
+    except UserError as error:
+        raise UserError(f"out={error}; allowed: a new file, or an earlier scan's") from error
+    return [manifest.table] if written_root(file) == root.resolve() else []
+
+
+def _deep(check: str) -> pc.Expression:
+    """Whether a row is of a check that went at least as deep."""
+    if check == "header":
+        return pc.scalar(True)
+    video = ~pc.field("has_video") | pc.field("motion").is_valid()
+    audio = ~pc.field("has_audio") | pc.field("loudness_db").is_valid()
+    return (video & audio) | ~pc.field("status").isin([*DERIVED, DUPLICATE])  # unreadable is unreadable
+
+
+def _as_inspected(table: pa.Table) -> pa.Table:
+    """What follows from other rows or from what is asked of a file is to be decided again."""
+    status, detail = table["status"].to_numpy(), table["detail"].to_numpy()
+    repeated = status == DUPLICATE
+    values = {
+        "status": np.where(repeated | np.isin(status, DERIVED), "ok", status),
+        "detail": np.where(repeated, "", detail),
+    }
+    for name, column in values.items():
+        table = table.set_column(SCHEMA.get_field_index(name), name, pa.array(column, pa.string()))
+    return table

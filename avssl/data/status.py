@@ -1,0 +1,100 @@
+"""Whether a file can be used, and for what reason not: decided from its facts, anew for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from avssl.data.decode.info import UNSUPPORTED
+from avssl.functional.checks import check
+
+UNREADABLE, DUPLICATE, MISSING = "unreadable", "duplicate", "missing"
+TIMEOUT, OUT_OF_MEMORY, CRASHED = "timeout", "out_of_memory", "crashed"
+"""Files that the worker did not survive: over the time limit, over the memory limit, or what else ended it."""
+DERIVED = (
+    *("ok", "no_video", "no_audio", "unsupported_codec", "decode_error", "no_duration", "too_short", "av_desync"),
+    *("silent", "still"),
+)
+"""Statuses that follow from the facts; any other is the file's own, whatever is asked of it."""
+FACTS = (
+    *("has_video", "has_audio", "video_codec", "audio_codec", "video_error_s", "audio_error_s", "duration_s"),
+    *("video_start_s", "audio_start_s", "video_duration_s", "audio_duration_s", "loudness_db", "motion", "status"),
+)
+"""The columns that `statuses` looks at."""
+Facts = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on sound, picture and their meeting are of no use; what was not measured is good enough."""
+
+    silent_db: float | int = -60.0
+    """RMS of the loudest second in dB of full scale: silent below it."""
+    still_grey: float | int = 0.1
+    """Mean change between pictures 0.25 s apart in grey levels: still below it."""
+    desync_s: float | int = 1.0
+    """Picture and sound start, or end, further apart than this in s: their times are not to be trusted."""
+
+    def __post_init__(self) -> None:
+        check("limits.silent_db", self.silent_db, self.silent_db <= 0, "0 dB (full scale) and below")
+        check("limits.still_grey", self.still_grey, 0 <= self.still_grey <= 255, "0 to 255 grey levels")
+        check("limits.desync_s", self.desync_s, self.desync_s >= 0, "0 s and more")
+
+
+DEFAULT = Limits()
+
+
+def statuses(table: pa.Table, require: Sequence[str], min_duration_s: float | int, limits: Limits) -> pa.Array:
+    """For each row with the columns FACTS "ok", or the first reason why the file cannot be used."""
+    fact = {name: table.column(name).to_numpy() for name in FACTS}  # an unknown number is NaN: less than nothing
+    own = fact["status"]
+    found = [*_of_streams(fact, require), *_of_time(fact, require, min_duration_s, limits)]
+    if "audio" in require:
+        found.append(("silent", fact["loudness_db"] < limits.silent_db))
+    if "video" in require:
+        found.append(("still", fact["motion"] < limits.still_grey))
+    words = [own, *(np.array(word, object) for word, _ in found)]
+    conditions = [~np.isin(own, DERIVED), *(condition for _, condition in found)]
+    return pa.array(np.select(conditions, words, np.array("ok", object)), pa.string())
+
+
+def status_of(
+    facts: Mapping[str, Any], require: Sequence[str], min_duration_s: float | int, limits: Limits = DEFAULT
+) -> str:
+    """`statuses` of one row."""
+    table = pa.table({name: pa.array([facts[name]], _TYPES.get(name, pa.float64())) for name in FACTS})
+    return statuses(table, require, min_duration_s, limits)[0].as_py()
+
+
+_TYPES = {
+    **dict.fromkeys(("has_video", "has_audio"), pa.bool_()),
+    **dict.fromkeys(("video_codec", "audio_codec", "status"), pa.string()),
+}
+
+
+def _of_streams(fact: Facts, require: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Reasons that lie in the streams asked for."""
+    kinds = [kind for kind in ("video", "audio") if kind in require]
+    absent = {kind: ~fact[f"has_{kind}"].astype(bool) for kind in kinds}
+    return [
+        *(("unsupported_codec", absent[kind] & (fact[f"{kind}_codec"] == UNSUPPORTED)) for kind in kinds),
+        *((f"no_{kind}", absent[kind]) for kind in kinds),
+        *(("decode_error", ~np.isnan(fact[f"{kind}_error_s"])) for kind in kinds),
+    ]
+
+
+def _of_time(
+    fact: Facts, require: Sequence[str], min_duration_s: float | int, limits: Limits
+) -> list[tuple[str, np.ndarray]]:
+    """Reasons that lie in when the streams play."""
+    duration = fact["duration_s"]
+    found = [("no_duration", duration <= 0), ("too_short", duration < min_duration_s)]
+    if {"video", "audio"} <= set(require):
+        starts = fact["video_start_s"] - fact["audio_start_s"]
+        ends = starts + fact["video_duration_s"] - fact["audio_duration_s"]
+        found += [("av_desync", np.maximum(abs(starts), abs(ends)) > limits.desync_s)]
+    return found
