@@ -100,10 +100,13 @@ class Manifest:
             raise UserError(f"{file}: not a manifest: it lacks the columns {', '.join(missing)}")
         check_below(file, facts.column("path").to_pylist())
         metadata = table.schema.metadata or {}
-        folder = Path(root or metadata.get(_ROOT, b".").decode())
+        try:
+            folder = Path(root or metadata.get(_ROOT, b".").decode())
+            limits = Limits(**json.loads(metadata.get(_LIMITS, b"{}")))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{file}: not a readable manifest: {error}") from error
         if not folder.is_dir():
             raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")
-        limits = Limits(**json.loads(metadata.get(_LIMITS, b"{}")))
         return cls(folder, facts.sort_by("path"), limits)
 
     def write(self, file: Path | str) -> None:

@@ -29,7 +29,7 @@ def write_bombs(folder: Path, originals: Path) -> list[Path]:
     made["years.mp4"] = with_fields(clip, *[(kind, at, ">I", (YEARS,)) for kind, at in DURATIONS])
     made["a billion samples.mp4"] = bytes(replace(bytearray(clip), b"stsz", struct.pack(">III", 0, 1, 10**9)))
     made["a billion sizes.mp4"] = with_fields(clip, (b"stsz", 16, ">I", (10**9,)))
-    made["many samples.mp4"] = many_samples(clip.replace(b"ctts", b"free").replace(b"edts", b"free"), 60_000_000)
+    made["many samples.mp4"] = many_samples(clip.replace(b"ctts", b"free").replace(b"edts", b"free"), 20_000_000)
     made["long chunk.mp4"] = with_fields(clip, (b"stsc", 20, ">I", (10**9,)))
     made["long times.mp4"] = with_fields(clip, (b"stts", 16, ">II", (10**9, 10**9)))
     made["packed header.mp4"] = packed_header(clip, 300)

@@ -16,6 +16,8 @@ PIXELS = 2**26
 MAX_RATE_HZ = 768_000
 """Samples per second: bat detectors record half as many, and a window of sound is decoded at the file's own rate."""
 MAX_CHANNELS = 256
+MAX_PACKETS = 2**24
+"""77 hours at 60 frames per second; FFmpeg's index of an mp4 file takes 40 bytes for each that the header declares."""
 
 
 def max_pixels() -> int:
@@ -23,6 +25,15 @@ def max_pixels() -> int:
     pixels = os.environ.get("AVSSL_MAX_PIXELS", str(PIXELS))
     check("AVSSL_MAX_PIXELS", pixels, pixels.isdecimal() and 0 < int(pixels) < 2**31, "a number of pixels above 0")
     return int(pixels)
+
+
+def decoder_options() -> dict[str, str]:
+    """Options by which FFmpeg's decoders hold to the limit of pixels, which a stream may break later on.
+
+    They count lines and columns that are added to make whole blocks, so there is room for those.
+    """
+    limit = max_pixels()
+    return {"max_pixels": str(limit + limit // 4 + 2**16)}
 
 
 def fault_of_picture(width: int, height: int) -> str:
@@ -47,9 +58,11 @@ def fault_of_streams(container: InputContainer) -> str:
     """The first fault of any stream: a file with one of these is not to be trusted with the others."""
     for stream in container.streams:
         fault, codec = "", stream.codec_context
-        if codec is not None and isinstance(stream, VideoStream):
+        if codec is not None and stream.frames > MAX_PACKETS and not codec.name.startswith("pcm_"):
+            fault = f"{stream.frames} packets declared; allowed: {MAX_PACKETS}"
+        elif codec is not None and isinstance(stream, VideoStream):
             fault = fault_of_picture(stream.codec_context.width, stream.codec_context.height)
-        if codec is not None and isinstance(stream, AudioStream):
+        elif codec is not None and isinstance(stream, AudioStream):
             fault = fault_of_sound(stream.codec_context.sample_rate, stream.codec_context.channels)
         if fault:
             return fault

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from avssl.data.decode.limits import fault_of_file, fault_of_streams, max_pixels
+from avssl.data.decode.limits import decoder_options, fault_of_file, fault_of_streams
 from avssl.types import UserError
 
 FORMATS = {
@@ -67,7 +67,7 @@ def decoding(path: Path) -> Iterator[None]:
 def open_media(path: Path) -> InputContainer:
     """Open a local file, and nothing that it refers to; raises DecodeError, also for a file beyond the limits."""
     formats = ",".join(sorted(FORMATS))
-    options = {"protocol_whitelist": "file", "format_whitelist": formats, "max_pixels": str(max_pixels())}
+    options = {"protocol_whitelist": "file", "format_whitelist": formats, **decoder_options()}
     with decoding(path):
         if fault := fault_of_file(path):
             raise DecodeError(path, fault)
@@ -122,5 +122,5 @@ def _prepared(stream: VideoStream | AudioStream) -> VideoStream | AudioStream | 
         return None
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
-    stream.codec_context.options = {"max_pixels": str(max_pixels())}
+    stream.codec_context.options = decoder_options()
     return stream
