@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avssl.data.paths import check_below
 from avssl.data.status import DEFAULT, DUPLICATE, MISSING, UNREADABLE, Limits, status_of, statuses
 from avssl.files import whole
 from avssl.types import UserError
@@ -97,11 +98,15 @@ class Manifest:
             raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
         if missing := [name for name in SCHEMA.names if name not in table.column_names]:
             raise UserError(f"{file}: not a manifest: it lacks the columns {', '.join(missing)}")
+        check_below(file, facts.column("path").to_pylist())
         metadata = table.schema.metadata or {}
-        folder = Path(root or metadata.get(_ROOT, b".").decode())
+        try:
+            folder = Path(root or metadata.get(_ROOT, b".").decode())
+            limits = Limits(**json.loads(metadata.get(_LIMITS, b"{}")))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{file}: not a readable manifest: {error}") from error
         if not folder.is_dir():
             raise UserError(f"{file}: its folder {folder} does not exist; give the folder as data.root")
-        limits = Limits(**json.loads(metadata.get(_LIMITS, b"{}")))
         return cls(folder, facts.sort_by("path"), limits)
 
     def write(self, file: Path | str) -> None:

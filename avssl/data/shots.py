@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from avssl.data.manifest import DUPLICATE
+from avssl.data.paths import check_below
 from avssl.files import whole
 from avssl.types import UserError
 
@@ -92,6 +93,7 @@ def read_table(file: Path | str, needed: Sequence[str] = NEEDED) -> pa.Table:
         raise UserError(f"{file}: not a readable manifest: {str(error).splitlines()[0]}") from error
     if empty := [name for name in needed if table.column(name).null_count or "" in table.column(name).to_pylist()]:
         raise UserError(f"{file}: rows without {', '.join(empty)}; allowed: a value in each row")
+    check_below(file, table.column("path").to_pylist())
     return table
 
 

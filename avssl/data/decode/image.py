@@ -10,23 +10,24 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as transform
 
+from avssl.data.decode.image_header import picture_size
+from avssl.data.decode.limits import fault_of_file, fault_of_picture, max_pixels
 from avssl.data.decode.media import DecodeError
 
 EXTENSIONS = {"jpg", "jpeg", "png", "webp"}
+BYTES_PER_PIXEL = 8
+"""No format takes more: four channels of 16 bits, not packed at all."""
 
 
 def read_image(path: Path | str, short_side: int | None = None) -> UInt8[Tensor, "3 h w"]:
     """A picture as RGB, turned as its EXIF says and, with `short_side`, shrunk to it where it is larger.
 
     Grey becomes three equal channels, 16 bits become 8, transparency is dropped. Raises DecodeError for other formats
-    (TIFF, BMP, HEIC, raw) and for files that are missing, broken or cut off.
+    (TIFF, BMP, GIF, HEIC, raw), for files that are missing, broken or cut off, and above the limit of pixels.
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
-        if not data:
-            raise DecodeError(path, "an empty file")
-        encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        encoded = torch.frombuffer(_checked(path), dtype=torch.uint8)
         image = decode_image(encoded, ImageReadMode.RGB, apply_exif_orientation=True)
     except OSError as error:
         raise DecodeError(path, error.strerror or type(error).__name__) from error
@@ -37,3 +38,19 @@ def read_image(path: Path | str, short_side: int | None = None) -> UInt8[Tensor,
     if short_side and min(image.shape[1:]) > short_side:
         image = transform.resize(image, [short_side], antialias=True)
     return image
+
+
+def _checked(path: Path) -> bytearray:
+    """The file's content, if its header is that of a picture within the limits. Raises DecodeError, OSError."""
+    fault = fault_of_file(path)
+    size = 0 if fault else path.stat().st_size
+    if size > BYTES_PER_PIXEL * max_pixels():
+        fault = f"a picture of {size} bytes; allowed: {BYTES_PER_PIXEL} for each of {max_pixels()} pixels"
+    data = b"" if fault else path.read_bytes()
+    try:
+        fault = fault or ("" if data else "an empty file") or fault_of_picture(*picture_size(data))
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        raise DecodeError(path, fault)
+    return bytearray(data)

@@ -21,6 +21,8 @@ GAP_S = 0.02
 COUNTED_S = 60.0
 """Where time stamps are coarser than a sample (WebM: 1 ms) or loose (Vorbis: 10 ms), samples are counted from the start
 of the stream up to here; a window beyond it is as exact as the stamp it starts from."""
+PLANES = 8
+"""From so many planes on PyAV (18.1) takes what lies behind the list of a frame's planes for one more, and crashes."""
 FILTER = 64
 """Samples of margin for the resampler's filter (32 taps, at the lower of the two rates)."""
 
@@ -53,7 +55,8 @@ def resample(samples: np.ndarray, source_hz: int, rate_hz: int) -> np.ndarray:
     frame = AudioFrame.from_ndarray(samples[None], "fltp", "mono")
     frame.sample_rate = source_hz
     resampler = av.AudioResampler("fltp", "mono", rate_hz)
-    return np.concatenate([part.to_ndarray()[0] for end in (frame, None) for part in resampler.resample(end)])
+    parts = [part.to_ndarray()[0] for end in (frame, None) for part in resampler.resample(end)]
+    return np.concatenate([np.zeros(0, np.float32), *parts])  # of a few samples none may remain
 
 
 def read_samples(container: InputContainer, stream: AudioStream, start: int, stop: int) -> np.ndarray:
@@ -101,6 +104,8 @@ def _decoded(container: InputContainer, stream: AudioStream, tick: int) -> Itera
 
 def mono(frame: AudioFrame) -> np.ndarray:
     """The mean of a frame's channels as float32 [n] in [-1, 1]."""
+    if frame.format.is_planar and frame.layout.nb_channels >= PLANES:
+        (frame,) = av.AudioResampler("flt", frame.layout).resample(frame)
     samples = frame.to_ndarray()
     if frame.format.is_packed:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
