@@ -28,7 +28,9 @@ from avssl.cli.assemble import (
 from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
 from avssl.cli.resume import check_same_training, resume_point
+from avssl.data.columns import order_of, too_heavy
 from avssl.data.loader import batches, train_loader
+from avssl.data.orders import Weighted
 from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
 from avssl.models.batch_norm import synchronise
@@ -129,12 +131,29 @@ def prepare(config: DictConfig, usable: Files) -> EpochSampler:
     """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
     config.runtime.num_instances = len(usable.ids)
     config.runtime.max_negatives = len(usable.ids) - 1
-    data, ranks = config.data, (distributed.rank(), distributed.world_size())
-    sampler = EpochSampler(len(usable.ids), data.batch_size, data.clips_per_video, config.seed, *ranks)
+    sampler = make_sampler(config, usable)
     config.runtime.steps = config.trainer.epochs * sampler.steps_per_epoch
     fit_branches(config)
     fill_statistics(config, usable)
     return sampler
+
+
+def make_sampler(config: DictConfig, usable: Files) -> EpochSampler:
+    """The order of the clips, on this rank. Of `config.data` a kind of data set has the keys that it can use."""
+    data, keys = config.data, ("balance", "weights", "shuffle", "shuffle_buffer")
+    order = order_of(usable, data.batch_size, **{key: data[key] for key in keys if key in data})
+    if distributed.is_main() and isinstance(order, Weighted) and (heavy := too_heavy(order.weights, data.batch_size)):
+        console.print(f"{heavy} instance(s) weigh more than a place in every batch of {data.batch_size}: they get that")
+    return EpochSampler(
+        len(usable.ids),
+        data.batch_size,
+        data.clips_per_video,
+        config.seed,
+        distributed.rank(),
+        distributed.world_size(),
+        order=order,
+        clips_per_open=data.get("clips_per_open", 1),
+    )
 
 
 def make_plan(config: DictConfig, sampler: EpochSampler) -> Plan:
@@ -174,7 +193,7 @@ def epoch_reader(
     """From a position to the batches that remain of its epoch."""
     data = config.data
     dataset = make_source(data).train_set(usable, config.seed, data.clips_per_video)
-    loader = train_loader(dataset, sampler, data.workers, pin_memory)
+    loader = train_loader(dataset, sampler, data.workers, pin_memory, data.get("timeout_s"))
 
     def rest_of_epoch(position: Position) -> Iterator[Batch]:
         sampler.at(position.epoch, position.step)
