@@ -109,7 +109,10 @@ class ClipDataset(KeyedSet):
         return self.clips([key])[0]
 
     def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
-        """Samples of one file, opened once; all are broken where one is."""
+        """Samples of one file, opened once; all are broken where one is.
+
+        The first is that of its key alone. In the others some decoders leave a trace of the ones before (AAC's noise).
+        """
         try:
             with self._open(keys[0].row) as reader, torch.random.fork_rng(devices=[]):
                 return [self._sample(reader, key) for key in keys]

@@ -28,10 +28,11 @@ def train_loader(
 ) -> DataLoader:
     """Batches in the sampler's order, for `batches`; with `workers` 0 they are decoded in the calling process.
 
-    A worker takes all steps of a group (`clips_per_open`) at once. `timeout_s`: how long it may take them.
+    A worker takes all steps of a group (`clips_per_open`) at once, also after a resume in the middle of one, since a
+    decoder's state may leave a trace in the next clip. `timeout_s`: how long the model may wait for them.
     """
     into = partial(collate_steps, batch_size=sampler.batch_size // sampler.world_size)
-    return _loader(dataset, _Groups(sampler), into, workers, pin_memory, timeout_s)
+    return _loader(Watched(dataset, workers, together=True), _Groups(sampler), into, workers, pin_memory, timeout_s)
 
 
 def eval_loader(
@@ -42,30 +43,33 @@ def eval_loader(
     timeout_s: float | int | None = None,
 ) -> DataLoader:
     """One EvalBatch for each list of keys; read it through `watched`."""
-    return _loader(dataset, keys, collate_eval, workers, pin_memory, timeout_s)
+    return _loader(Watched(dataset, workers, together=False), keys, collate_eval, workers, pin_memory, timeout_s)
 
 
 def batches(loader: DataLoader) -> Iterator[Batch]:
     """A training loader's batches; raises UserError, with the file and the reason, at one that could not be decoded."""
+    groups: Any = loader.batch_sampler
+    before = groups.sampler.steps_before
     for steps in watched(loader):
-        for batch in steps:
+        for batch in steps[before:]:
             if isinstance(batch, Broken):
                 raise UserError(f"{batch.path}: {batch.reason}; scan the folder again to leave it out")
             yield batch
+        before = 0
 
 
 class _Groups(Iterable[list[ClipKey]]):
     """The keys that a worker takes at once, step by step."""
 
     def __init__(self, sampler: EpochSampler) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
-        return ([key for keys in group for key in keys] for group in self._sampler.groups())
+        return ([key for keys in group for key in keys] for group in self.sampler.groups())
 
 
 def _loader(
-    dataset: KeyedSet | EvalSet,
+    dataset: Watched,
     keys: Iterable[list[ClipKey]],
     into: Callable[..., Any],
     workers: int,
@@ -74,7 +78,7 @@ def _loader(
 ) -> DataLoader:
     check("data.timeout_s", timeout_s, timeout_s is None or timeout_s > 0, "seconds, or null")
     return DataLoader(
-        Watched(dataset, workers),
+        dataset,
         batch_sampler=keys,  # pyright: ignore[reportArgumentType]  # any iterable of lists of keys
         collate_fn=into,
         num_workers=workers,

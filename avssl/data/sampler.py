@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from torch import Tensor
 from torch.utils.data import Sampler
@@ -61,10 +62,19 @@ class EpochSampler(Sampler[list[ClipKey]]):
         return self.steps_per_epoch - self._start_step
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
-        return (keys for group in self.groups() for keys in group)
+        steps = (keys for group in self.groups() for keys in group)
+        return islice(steps, self.steps_before, None)
+
+    @property
+    def steps_before(self) -> int:
+        """How many steps of its first group lie before the next iteration."""
+        return self._start_step % self.clips_per_open
 
     def groups(self) -> Iterator[list[list[ClipKey]]]:
-        """The same batches, those of the same instances together: clips of a file that is to be opened once."""
+        """The same batches, those of the same instances together: clips of a file that is to be opened once.
+
+        The first group is whole, also where the iteration starts inside it.
+        """
         epoch, many = self._epoch, self.clips_per_open
         batches_per_pass, local = self.num_instances // self.batch_size, self.batch_size // self.world_size
         drawn: tuple[Tensor, Tensor] | None = None
@@ -75,8 +85,7 @@ class EpochSampler(Sampler[list[ClipKey]]):
                 drawn = rows, times_before(rows)
             start = batch * self.batch_size + self.rank * local
             mine = list(zip(*(part[start : start + local].tolist() for part in drawn), strict=True))
-            skip = max(self._start_step - group * many, 0)
             yield [
                 [ClipKey(epoch, row, number * many + clip + before * self.clips_per_video) for row, before in mine]
-                for clip in range(skip, many)
+                for clip in range(many)
             ]

@@ -42,11 +42,11 @@ class Broken:
 
 
 class KeyedSet(Dataset[Sample | Broken], ABC):
-    """Samples by their keys: each depends on its key alone, not on what was asked before."""
+    """Samples by their keys."""
 
     @abstractmethod
     def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
-        """The samples of keys of one row, whose file is opened once where it can be."""
+        """The samples of keys of one row, by which alone they are given; its file is opened once where it can be."""
 
     @abstractmethod
     def paths_of(self, key: ClipKey) -> list[Path]:

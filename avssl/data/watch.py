@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 import torch
@@ -16,24 +17,26 @@ from avssl.data.source import EvalSet
 from avssl.types import UserError
 
 IDLE = -1
+DYING_S = 2.0
+"""How long a worker that broke its connections may take to end."""
 REMEDY = "`avssl-prep scan root=DIR out=FILE check=decode` finds such files, data.manifest=FILE leaves them out"
 
 
 class Watched(Dataset[Sample | Broken]):
-    """Samples by lists of keys. The keys of a row are read together; each worker notes the key that it is on.
+    """Samples by lists of keys, those of a row read `together` or each by itself; a worker notes which it is on.
 
     The notes lie in memory that all processes share: epoch, row (IDLE between files), clip, and since when in ns of
     the machine's monotonic clock.
     """
 
-    def __init__(self, dataset: KeyedSet | EvalSet, workers: int) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: KeyedSet | EvalSet, workers: int, together: bool) -> None:
+        self._dataset, self._together = dataset, together
         self._notes = torch.full((workers, 4), IDLE, dtype=torch.int64).share_memory_()
 
     def __getitems__(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
         places: dict[int, list[int]] = {}
         for place, key in enumerate(keys):
-            places.setdefault(key.row, []).append(place)
+            places.setdefault(key.row if self._together else place, []).append(place)
         samples: dict[int, Sample | Broken] = {}
         for mine in places.values():
             with self._noting(keys[mine[0]]):
@@ -74,7 +77,7 @@ def watched(loader: DataLoader) -> Iterator[Any]:
             item = next(stream)
         except StopIteration:
             return
-        except RuntimeError as error:
+        except (RuntimeError, EOFError, OSError) as error:  # the last two: it took with it what it had sent
             if story := _story(loader, getattr(stream, "_workers", []), str(error)):
                 raise UserError(story) from error
             raise
@@ -85,14 +88,15 @@ def _story(loader: DataLoader, workers: Sequence[Any], error: str) -> str | None
     """What happened to the workers; None where they are not to blame."""
     dataset: Any = loader.dataset
     works = [dataset.working_on(number) for number in range(len(workers))]
+    late = error.startswith("DataLoader timed out")
+    wait([worker.sentinel for worker in workers], 0 if late else DYING_S)
     dead = [n for n, worker in enumerate(workers) if worker.exitcode]
-    late = not dead and error.startswith("DataLoader timed out")
     if not dead and not late:
         return None
     for worker, work in zip(workers, works, strict=True):
         if work:
             worker.kill()  # one that hangs would keep this process from its end: workers ignore SIGTERM
-    if late:
+    if not dead:
         busy = sorted((work for work in works if work), key=lambda work: -work[1])
         on = ", ".join(f"{path} ({seconds:.0f} s)" for path, seconds in busy) or "no file"
         return f"no batch within data.timeout_s={loader.timeout:g}; the workers are on {on}; {REMEDY}"
