@@ -22,6 +22,7 @@ from torch import nn
 
 from avssl import distributed
 from avssl.data.clips import AudioView
+from avssl.data.columns import in_split
 from avssl.data.source import Files, Found, Source
 from avssl.data.statistics import spectrogram_statistics
 from avssl.models.joint import Encoders
@@ -72,14 +73,17 @@ def make_source(data: DictConfig | dict[str, Any], views: Mapping[str, Any] | No
 
 
 def find_files(source: Source, data: DictConfig, known: Path | None = None) -> Any:
-    """All files of data.manifest, or of `known`, or else of a scan of data.root; the main rank looks for them."""
+    """All files of data.manifest, or of `known`, or else of a scan of data.root; the main rank looks for them.
+
+    With data.split those of that split.
+    """
     root, file = Path(data.root).expanduser(), data.manifest or known
     manifest = None if file is None else Path(file).expanduser()
     found = None
     if distributed.is_main():
         with scanning(root) as on_file:
             found = source.find(root, manifest, data.workers, on_file)
-    return distributed.broadcast_object(found)
+    return in_split(distributed.broadcast_object(found), data.get("split"))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What learns, as a composed config describes it: objective, optimiser and plan."""
+"""What learns and from what in which order, as a composed config describes it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
 from avssl.cli.assemble import console
+from avssl.data.columns import order_of, too_heavy
+from avssl.data.orders import Weighted
+from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
 from avssl.models.batch_norm import synchronise
 from avssl.objectives.base import Objective
@@ -18,6 +21,24 @@ from avssl.training.checkpoint import Checkpoint
 from avssl.training.optim import make_optimizer
 from avssl.training.plan import Plan
 from avssl.training.warm_start import warm_start
+
+
+def build_sampler(config: DictConfig, usable: Files) -> EpochSampler:
+    """The order of the clips, on this rank. Of `config.data` a kind of data set has the keys that it can use."""
+    data, keys = config.data, ("balance", "weights", "shuffle", "shuffle_buffer")
+    order = order_of(usable, data.batch_size, **{key: data[key] for key in keys if key in data})
+    if distributed.is_main() and isinstance(order, Weighted) and (heavy := too_heavy(order.weights, data.batch_size)):
+        console.print(f"{heavy} instance(s) weigh more than a place in every batch of {data.batch_size}: they get that")
+    return EpochSampler(
+        len(usable.ids),
+        data.batch_size,
+        data.clips_per_video,
+        config.seed,
+        distributed.rank(),
+        distributed.world_size(),
+        order=order,
+        clips_per_open=data.get("clips_per_open", 1),
+    )
 
 
 def build_objective(config: DictConfig, usable: Files, fabric: Fabric, init: Checkpoint | None) -> Objective:

@@ -37,6 +37,7 @@ def main(config: DictConfig) -> None:
         out,
         batch_size=config.data.batch_size,
         workers=config.data.workers,
+        timeout_s=config.data.timeout_s,
         device=fabric.device,
         card={
             "checkpoint": str(Path(config.checkpoint).expanduser().resolve()),

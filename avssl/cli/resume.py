@@ -10,7 +10,7 @@ from avssl.training.checkpoint import LAST, Checkpoint, load
 from avssl.types import UserError
 
 SECTIONS = ("seed", "data", "branches", "objective", "optim")
-FREE = ("root", "manifest", "workers")
+FREE = ("root", "manifest", "workers", "timeout_s")
 """Last parts of keys that change nothing of what is learned."""
 
 

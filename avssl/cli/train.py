@@ -24,7 +24,7 @@ from avssl.cli.assemble import (
     report_usable,
     resolved,
 )
-from avssl.cli.build import build_objective, build_optimizer, build_plan
+from avssl.cli.build import build_objective, build_optimizer, build_plan, build_sampler
 from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
 from avssl.cli.rehearsal import rehearse
@@ -127,8 +127,7 @@ def prepare(config: DictConfig, usable: Files) -> EpochSampler:
     """Fill the `runtime` node, from which the config takes what only the data can tell; the order of the clips."""
     config.runtime.num_instances = len(usable.ids)
     config.runtime.max_negatives = len(usable.ids) - 1
-    data, ranks = config.data, (distributed.rank(), distributed.world_size())
-    sampler = EpochSampler(len(usable.ids), data.batch_size, data.clips_per_video, config.seed, *ranks)
+    sampler = build_sampler(config, usable)
     config.runtime.steps = config.trainer.epochs * sampler.steps_per_epoch
     fit_branches(config)
     fill_statistics(config, usable)
@@ -141,7 +140,7 @@ def epoch_reader(
     """From a position to the batches that remain of its epoch."""
     data = config.data
     dataset = make_source(data).train_set(usable, config.seed, data.clips_per_video)
-    loader = train_loader(dataset, sampler, data.workers, pin_memory)
+    loader = train_loader(dataset, sampler, data.workers, pin_memory, data.get("timeout_s"))
 
     def rest_of_epoch(position: Position) -> Iterator[Batch]:
         sampler.at(position.epoch, position.step)

@@ -10,12 +10,11 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from avssl.data.decode.backend import Reader
 from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
-from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.functional.seeding import seed_for
 
 Transform = Callable[[Tensor], Tensor]
@@ -71,7 +70,7 @@ class Opener(Protocol):
     def __call__(self, row: int) -> Reader: ...
 
 
-class ClipDataset(Dataset[Sample | Broken]):
+class ClipDataset(KeyedSet):
     """Clips by their keys. A sample depends on (seed, key, instance id, view's name) only: not on worker or order."""
 
     def __init__(
@@ -86,11 +85,13 @@ class ClipDataset(Dataset[Sample | Broken]):
     ) -> None:
         self.manifest, self.views, self._open = manifest, dict(views), open_row
         self.seed, self.train, self.clips_per_video = seed, train, clips_per_video
-        self._ids = manifest.ids
-        self._spans = list(zip(manifest.column("start_s"), manifest.column("duration_s"), strict=True))
+        # Arrow's columns: lists of a million rows would take gigabytes in each worker.
+        self._ids, self._starts_s, self._durations_s = (
+            manifest.table.column(name).combine_chunks() for name in ("id", "start_s", "duration_s")
+        )
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.manifest)
 
     @property
     def root(self) -> Path:
@@ -105,11 +106,21 @@ class ClipDataset(Dataset[Sample | Broken]):
         return {name: float(view.duration_s) for name, view in self.views.items()}
 
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
+        return self.clips([key])[0]
+
+    def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
+        """Samples of one file, opened once; all are broken where one is.
+
+        The first is that of its key alone. In the others some decoders leave a trace of the ones before (AAC's noise).
+        """
         try:
-            with self._open(key.row) as reader, torch.random.fork_rng(devices=[]):
-                return self._sample(reader, key)
+            with self._open(keys[0].row) as reader, torch.random.fork_rng(devices=[]):
+                return [self._sample(reader, key) for key in keys]
         except DecodeError as error:
-            return Broken(key.row, str(error.path), error.reason)
+            return [Broken(key.row, str(error.path), error.reason) for key in keys]
+
+    def paths_of(self, key: ClipKey) -> list[Path]:
+        return [self.manifest.path(key.row)]
 
     def _sample(self, reader: Reader, key: ClipKey) -> Sample:
         starts, views = self._starts(key), {}
@@ -121,7 +132,8 @@ class ClipDataset(Dataset[Sample | Broken]):
 
     def _starts(self, key: ClipKey) -> dict[str, float]:
         """Start in s of each view's window."""
-        span, starts = self._spans[key.row], dict[str, float]()
+        span = self._starts_s[key.row].as_py(), self._durations_s[key.row].as_py()
+        starts = dict[str, float]()
         videos = {name: view for name, view in self.views.items() if isinstance(view, VideoView)}
         for name in sorted(self.views, key=lambda name: name not in videos):
             self._reseed(key, name, "place")
@@ -137,7 +149,9 @@ class ClipDataset(Dataset[Sample | Broken]):
 
     def _reseed(self, key: ClipKey, view: str, purpose: str) -> None:
         # The CPU's generator only: torch.manual_seed would also reset the accelerator's.
-        torch.default_generator.manual_seed(seed_for(self.seed, key.epoch, self._ids[key.row], key.clip, view, purpose))
+        torch.default_generator.manual_seed(
+            seed_for(self.seed, key.epoch, self._ids[key.row].as_py(), key.clip, view, purpose)
+        )
 
 
 def partner_of(audio: str, videos: Sequence[str]) -> str | None:

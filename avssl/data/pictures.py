@@ -10,13 +10,12 @@ from typing import NamedTuple
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from avssl.data.clips import VideoView
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import Reader
-from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.data.shots import Shots
 from avssl.functional.seeding import seed_for
 
@@ -45,7 +44,7 @@ class Take(NamedTuple):
     shot: int
 
 
-class PictureSet(Dataset[Sample | Broken]):
+class PictureSet(KeyedSet):
     """Instances as pictures. A sample depends on (seed, key, instance, its views' names) only: not on worker or order.
 
     `choose` says which shots are the views of a key, whose row counts from 0 to `length`; it must be picklable.
@@ -80,6 +79,12 @@ class PictureSet(Dataset[Sample | Broken]):
 
     def durations_s(self) -> dict[str, float]:
         return {take.name: take.view.duration_s for take in self._choose(ClipKey(0, 0, 0))}
+
+    def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
+        return [self[key] for key in keys]
+
+    def paths_of(self, key: ClipKey) -> list[Path]:
+        return list(dict.fromkeys(self._paths[take.shot] for take in self._choose(key)))
 
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
         takes, views = self._choose(key), dict[str, Tensor]()

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
-import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
+from avssl.data.orders import Order, Shuffled, times_before
 from avssl.data.samples import ClipKey
+from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 from avssl.types import UserError
 
 
 class EpochSampler(Sampler[list[ClipKey]]):
-    """Batches of one rank. An epoch is `clips_per_video` passes, each over all instances in an order of its own.
+    """Batches of one rank. An epoch is `clips_per_video` passes over the instances, each in an order of its own.
 
-    Every pass is cut into global batches of `batch_size` and its remainder dropped, so the instances of a global batch
-    are distinct; a rank takes its contiguous slice of each. Raises UserError for batch sizes that cannot be cut so.
+    Every pass is cut into global batches of `batch_size` and its remainder dropped; the instances of a global batch
+    are distinct; a rank takes its contiguous slice of each. With `clips_per_open` m each pass shows every batch in m
+    steps, one after the other, with other clips of its instances, and there are 1 / m as many passes. An instance that
+    an order repeats within a pass comes with other clips each time. Raises UserError for numbers that cannot be so.
     """
 
     def __init__(
-        self, num_instances: int, batch_size: int, clips_per_video: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        num_instances: int,
+        batch_size: int,
+        clips_per_video: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        *,
+        order: Order | None = None,
+        clips_per_open: int = 1,
     ) -> None:
         if not 1 <= batch_size <= num_instances:
             raise UserError(
@@ -28,8 +42,11 @@ class EpochSampler(Sampler[list[ClipKey]]):
             )
         if batch_size % world_size:
             raise UserError(f"data.batch_size={batch_size}: allowed are multiples of the {world_size} ranks")
+        whole = clips_per_open >= 1 and clips_per_video % clips_per_open == 0
+        check("data.clips_per_open", clips_per_open, whole, f"divisors of data.clips_per_video={clips_per_video}")
         self.num_instances, self.batch_size, self.clips_per_video = num_instances, batch_size, clips_per_video
-        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.seed, self.rank, self.world_size, self.clips_per_open = seed, rank, world_size, clips_per_open
+        self._order = order or Shuffled(num_instances)
         self._epoch, self._start_step = 0, 0
 
     @property
@@ -45,13 +62,30 @@ class EpochSampler(Sampler[list[ClipKey]]):
         return self.steps_per_epoch - self._start_step
 
     def __iter__(self) -> Iterator[list[ClipKey]]:
-        epoch, steps_per_pass = self._epoch, self.num_instances // self.batch_size
-        local = self.batch_size // self.world_size
-        order: list[int] = []
-        for step in range(self._start_step, self.steps_per_epoch):
-            clip, batch = divmod(step, steps_per_pass)
-            if batch == 0 or not order:
-                generator = torch.Generator().manual_seed(seed_for(self.seed, epoch, clip, "order"))
-                order = torch.randperm(self.num_instances, generator=generator).tolist()
+        steps = (keys for group in self.groups() for keys in group)
+        return islice(steps, self.steps_before, None)
+
+    @property
+    def steps_before(self) -> int:
+        """How many steps of its first group lie before the next iteration."""
+        return self._start_step % self.clips_per_open
+
+    def groups(self) -> Iterator[list[list[ClipKey]]]:
+        """The same batches, those of the same instances together: clips of a file that is to be opened once.
+
+        The first group is whole, also where the iteration starts inside it.
+        """
+        epoch, many = self._epoch, self.clips_per_open
+        batches_per_pass, local = self.num_instances // self.batch_size, self.batch_size // self.world_size
+        drawn: tuple[Tensor, Tensor] | None = None
+        for group in range(self._start_step // many, self.steps_per_epoch // many):
+            number, batch = divmod(group, batches_per_pass)
+            if batch == 0 or drawn is None:
+                rows = self._order(seed_for(self.seed, epoch, number, "order"))
+                drawn = rows, times_before(rows)
             start = batch * self.batch_size + self.rank * local
-            yield [ClipKey(epoch, row, clip) for row in order[start : start + local]]
+            mine = list(zip(*(part[start : start + local].tolist() for part in drawn), strict=True))
+            yield [
+                [ClipKey(epoch, row, number * many + clip + before * self.clips_per_video) for row, before in mine]
+                for clip in range(many)
+            ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
 
 from avssl.types import Batch
 
@@ -38,6 +41,18 @@ class Broken:
     reason: str
 
 
+class KeyedSet(Dataset[Sample | Broken], ABC):
+    """Samples by their keys."""
+
+    @abstractmethod
+    def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:
+        """The samples of keys of one row, by which alone they are given; its file is opened once where it can be."""
+
+    @abstractmethod
+    def paths_of(self, key: ClipKey) -> list[Path]:
+        """The files that its sample is read from."""
+
+
 class EvalBatch(NamedTuple):
     """The samples that could be read, their starts in s, and those that could not; None where none could."""
 
@@ -47,8 +62,24 @@ class EvalBatch(NamedTuple):
 
 
 def stack(samples: Sequence[Sample]) -> Batch:
-    views = {name: torch.stack([sample.views[name] for sample in samples]) for name in samples[0].views}
+    views = {name: _stack([sample.views[name] for sample in samples]) for name in samples[0].views}
     return Batch(torch.tensor([sample.row for sample in samples]), views)
+
+
+def _stack(views: Sequence[Tensor]) -> Tensor:
+    """In a worker straight into memory that the main process sees, which saves a copy of each batch."""
+    if get_worker_info() is None:
+        return torch.stack(list(views))
+    size = len(views) * views[0].numel() * views[0].element_size()
+    shared = torch.UntypedStorage._new_shared(size)
+    shape = (len(views), *views[0].shape)
+    out = torch.empty(0, dtype=views[0].dtype).set_(shared, 0, shape)  # pyright: ignore[reportCallIssue]
+    return torch.stack(list(views), out=out)
+
+
+def collate_steps(samples: Sequence[Sample | Broken], batch_size: int) -> list[Batch | Broken]:
+    """`collate` of the samples of several steps, one after the other."""
+    return [collate(samples[start : start + batch_size]) for start in range(0, len(samples), batch_size)]
 
 
 def collate(samples: Sequence[Sample | Broken]) -> Batch | Broken:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
-from torch.utils.data import Dataset
 
-from avssl.data.samples import Broken, Sample
+from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.types import branch_of
 
 
@@ -24,6 +23,9 @@ class Files(Protocol):
 
     @property
     def ids(self) -> list[str]: ...
+
+    @property
+    def table(self) -> pa.Table: ...
 
     def write(self, file: Path | str) -> None: ...
 
@@ -48,6 +50,10 @@ class EvalSet(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, key: Any) -> Sample | Broken: ...
+
+    def clips(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]: ...
+
+    def paths_of(self, key: ClipKey) -> list[Path]: ...
 
 
 class Found(NamedTuple):
@@ -82,7 +88,7 @@ class Source(ABC):
         """The views of a training batch; before the files are known none, where they name them."""
 
     @abstractmethod
-    def train_set(self, files: Any, seed: int, clips_per_video: int) -> Dataset[Sample | Broken]:
+    def train_set(self, files: Any, seed: int, clips_per_video: int) -> KeyedSet:
         """Samples of trainable files by ClipKey(epoch, row, clip), rows counting `files.ids`."""
 
     @abstractmethod

@@ -20,6 +20,7 @@ from avssl import distributed
 from avssl.data.loader import eval_loader
 from avssl.data.samples import Broken, ClipKey
 from avssl.data.source import EvalSet
+from avssl.data.watch import watched
 from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
 from avssl.files import whole, write_json
 from avssl.models.joint import Encoders
@@ -40,6 +41,7 @@ def embed(
     card: Mapping[str, Any],
     unusable: Sequence[Mapping[str, str]] = (),
     label_pattern: str | None = None,
+    timeout_s: float | int | None = None,
 ) -> dict[str, Any]:
     """Write `out`/embeddings.parquet and `out`/card.json, and return the card.
 
@@ -50,7 +52,8 @@ def embed(
     card: JSON values that say what makes the embeddings; `root` and `checkpoint` are shown and used by evaluations,
     and so are `left_out` (reason: count) and `training_overlap` (count) where they are given. A stopped run with the
     same card, files and views goes on, a finished one is left as it is.
-    UserError: `out` holds embeddings of another card; no file can be embedded; an embedding is not finite.
+    UserError: `out` holds embeddings of another card; no file can be embedded; an embedding is not finite; a worker
+    died, or gave nothing for `timeout_s`, at a file that it names and that the next run would meet again.
     """
     out, files = Path(out), relabelled(dataset.files(), label_pattern)
     identity = json.loads(json.dumps({**card, **_identity(dataset, files)}))
@@ -62,7 +65,8 @@ def embed(
     parts = [out / "parts" / f"part-{n:05d}.parquet" for n in range(-(-len(files) // FILES_PER_PART))]
     mine = [n for n in range(distributed.rank(), len(parts), distributed.world_size()) if not parts[n].exists()]
     branches.to(device).eval()
-    for n, table in zip(mine, _tables(branches, dataset, files, mine, batch_size, workers, device), strict=True):
+    tables = _tables(branches, dataset, files, mine, batch_size, workers, device, timeout_s)
+    for n, table in zip(mine, tables, strict=True):
         with whole(parts[n]) as handle:
             pq.write_table(table, handle)
     distributed.barrier()  # all parts are there
@@ -115,11 +119,12 @@ def _tables(
     batch_size: int,
     workers: int,
     device: torch.device | str,
+    timeout_s: float | int | None,
 ) -> Iterator[pa.Table]:
     """The finished table of each part, in turn."""
     keys = [_batches(dataset, part, batch_size) for part in parts]
-    loader = eval_loader(dataset, [batch for part in keys for batch in part], workers)
-    batches = iter(track(loader, "embedding", disable=not distributed.is_main()))
+    loader = eval_loader(dataset, [batch for part in keys for batch in part], workers, timeout_s=timeout_s)
+    batches = iter(track(watched(loader), "embedding", len(loader), disable=not distributed.is_main()))
     for part in keys:
         tables, broken = [], dict[int, Broken]()
         for _ in part:
