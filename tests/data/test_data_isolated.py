@@ -7,7 +7,7 @@ import multiprocessing
 import pytest
 from killers import DEADLY, OUTCOMES, length
 
-from avssl.data import isolated as module
+from avssl.data import worker as module
 from avssl.data.isolated import Failed, isolated
 from avssl.types import UserError
 
