@@ -81,11 +81,11 @@ class Reader:
         path = str(self._file.path)
         decoder = VideoReader(path, ctx=cpu(0), num_threads=1)
         starts_s = decoder.get_frame_timestamp(range(len(decoder)))[:, 0].tolist()
-        height, width = decoder[0].shape[:2]
+        height, width = decoder.get_batch([0]).shape[1:3]
         small = shrunk(height, width, short_side)
         if small != (height, width):
             scaling = VideoReader(path, ctx=cpu(0), num_threads=1, width=small[1], height=small[0])
             with suppress(DECORDError):  # of many widths it cannot copy the picture
-                scaling[0]
+                scaling.get_batch([0]).asnumpy()
                 decoder = scaling
         return decoder, starts_s

@@ -62,11 +62,11 @@ class Reader:
         return sound(self._file, start_s, duration_s, rate_hz, self._samples)
 
     def _open(self, short_side: int | None) -> Any:
-        from torchcodec.decoders import VideoDecoder
-        from torchcodec.transforms import Resize
+        from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportPrivateImportUsage]
+        from torchcodec.transforms import Resize  # pyright: ignore[reportPrivateImportUsage]
 
         index = self._file.need_video().index
-        decoder = VideoDecoder(self._file.path, stream_index=index, num_ffmpeg_threads=1)
+        decoder: Any = VideoDecoder(self._file.path, stream_index=index, num_ffmpeg_threads=1)
         height, width = decoder.metadata.height, decoder.metadata.width
         small = shrunk(height, width, short_side)
         if small == (height, width):
@@ -89,7 +89,7 @@ class Reader:
 
     def _played_between(self, start_s: float, stop_s: float | None) -> tuple[int, np.ndarray]:
         """Mono samples in times from the stream's start, after the number of the first; none at `start_s` if none."""
-        from torchcodec.decoders import AudioDecoder
+        from torchcodec.decoders import AudioDecoder  # pyright: ignore[reportPrivateImportUsage]
 
         stream = self._file.need_audio()
         rate, origin_s = stream.codec_context.sample_rate, float(start_of(stream))
