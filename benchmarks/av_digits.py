@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import torch
 
-from avssl.data.decode.pyav import frames
+from avssl.data.decode.readers import frames
 from avssl.data.manifest import Manifest
 from avssl.evaluation.embeddings import Embeddings
 from avssl.evaluation.probes import probe

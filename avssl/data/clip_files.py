@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from avssl.data.clips import ClipDataset, VideoView, View, min_duration
-from avssl.data.decode import pyav
 from avssl.data.decode.backend import Reader
+from avssl.data.decode.readers import check_decoder, open_reader
 from avssl.data.inspect import describe
 from avssl.data.manifest import Manifest
 from avssl.data.scan import scan
@@ -18,20 +18,21 @@ from avssl.types import UserError
 
 
 class FileOpener:
-    """Opens the media file of each row of a manifest."""
+    """Opens the media file of each row of a manifest with a decoder of `readers.DECODERS`."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._paths = [manifest.root / path for path in manifest.paths]
+    def __init__(self, manifest: Manifest, decoder: str = "av") -> None:
+        self._paths, self._decoder = [manifest.root / path for path in manifest.paths], decoder
 
     def __call__(self, row: int) -> Reader:
-        return pyav.Reader(self._paths[row])
+        return open_reader(self._paths[row], self._decoder)
 
 
 class Clips(Source):
     """Files that have all streams of the views, and last as long as the longest view."""
 
-    def __init__(self, views: Mapping[str, View]) -> None:
-        self.views = views
+    def __init__(self, views: Mapping[str, View], decoder: str = "av") -> None:
+        check_decoder(decoder, "data.source.decoder")
+        self.views, self.decoder = views, decoder
 
     @property
     def need(self) -> str:
@@ -60,7 +61,7 @@ class Clips(Source):
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:
-        open_row = FileOpener(files)
+        open_row = FileOpener(files, self.decoder)
         return ClipDataset(files, self.views, open_row, seed=seed, train=True, clips_per_video=clips_per_video)
 
     def embeddable(self, files: Manifest) -> Found:
@@ -68,10 +69,11 @@ class Clips(Source):
 
     def eval_set(self, files: Manifest, clips: int) -> ClipDataset:
         views = by_branch(self.views)
-        return ClipDataset(files, views, FileOpener(files), seed=0, train=False, clips_per_video=clips)
+        open_row = FileOpener(files, self.decoder)
+        return ClipDataset(files, views, open_row, seed=0, train=False, clips_per_video=clips)
 
     def query_set(self, file: Path, branch: str) -> ClipDataset:
-        one = Clips({branch: by_branch(self.views)[branch]})
+        one = Clips({branch: by_branch(self.views)[branch]}, self.decoder)
         found = one.trainable(Manifest.of(file.parent, [facts := describe(file.parent, file.name)]))
         if found.left_out:
             reason = f"{found.left_out[0]['reason']} {facts['detail']}".strip()

@@ -10,7 +10,8 @@ from matplotlib.image import imsave
 from torch import Tensor
 
 from avssl.data.clips import around
-from avssl.data.decode.pyav import Reader, probe
+from avssl.data.decode.probe import probe
+from avssl.data.decode.pyav import Reader
 from avssl.data.encode import write_clip
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.files import whole

@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from torchvision.io import write_png
 
 from avssl.cli.common import CONFIGS
-from avssl.data.decode.pyav import frames
+from avssl.data.decode.readers import frames
 
 EXPERIMENTS = sorted(
     path.relative_to(CONFIGS / "experiment").with_suffix("").as_posix() for path in CONFIGS.glob("experiment/**/*.yaml")

@@ -10,10 +10,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from whole_files import all_frames, all_samples, start_s
 
 from avssl.data.decode import pictures
 from avssl.data.decode.media import DecodeError, open_media
-from avssl.data.decode.pyav import Reader, audio, frames, probe
+from avssl.data.decode.pyav import Reader
+from avssl.data.decode.readers import audio, frames, probe
 from avssl.data.decode.sound import resample
 from avssl.data.encode import write_clip
 
@@ -29,53 +31,17 @@ LOOSE = ["odd_media/no_duration.webm", "odd_media/big_buck_bunny_432_433.webm", 
 FILES = [f"odd_media/{name}" for name in ODD] + OTHERS
 
 
-def start_s(stream: av.stream.Stream) -> float:
-    return float((stream.start_time or 0) * stream.time_base)
-
-
-def all_frames(path: Path) -> tuple[list[float], list[np.ndarray]]:
-    """Times in s on the stream's own clock, and RGB pictures turned upright."""
-    times, pictures = [], []
-    with av.open(f"file:{path}") as container:
-        stream = container.streams.best("video")
-        for frame in container.decode(stream):
-            stamp = frame.dts if path.suffix == ".avi" else frame.pts  # an avi's pts are FFmpeg's guesses
-            times.append(float(stamp * stream.time_base) if stamp is not None else times[-1] + 0.04)
-            rgb = frame.to_ndarray(format="rgb24", interpolation="BILINEAR")
-            pictures.append(np.rot90(rgb, frame.rotation // 90))
-    return times, pictures
-
-
-def all_samples(path: Path) -> tuple[np.ndarray, int]:
-    """The whole stream as the mean of its channels, gaps filled with silence."""
-    samples: list[np.ndarray] = []
-    count = 0
-    with av.open(f"file:{path}") as container:
-        stream = container.streams.best("audio", related=container.streams.best("video"))
-        rate = stream.codec_context.sample_rate
-        to_planar = av.AudioResampler("fltp")
-        for coded in container.decode(stream):
-            at = round((float(coded.pts * coded.time_base) - start_s(stream)) * rate)
-            if not samples or at - count > 0.02 * rate:
-                samples.append(np.zeros(at - count, np.float32))
-                count = at
-            for frame in to_planar.resample(coded):
-                samples.append(frame.to_ndarray().mean(0))
-                count += frame.samples
-    return np.concatenate(samples), rate
-
-
 @pytest.mark.needs_shared
 @pytest.mark.parametrize("name", FILES)
 def test_the_frame_played_at_a_time_is_the_last_that_started(shared: Path, name: str) -> None:
     path = shared / "data" / name
     with Reader(path) as reader:
-        if reader._video is None:
+        if reader._file.video is None:
             with pytest.raises(DecodeError, match="no video stream"):
                 reader.frames([0.0])
             return
         times, pictures = all_frames(path)
-        origin = min(start_s(stream) for stream in (reader._video, reader._audio) if stream is not None)
+        origin = min(start_s(stream) for stream in (reader._file.video, reader._file.audio) if stream is not None)
         times = [time - origin for time in times]
         draw = random.Random(0)
         asked = [[draw.uniform(-0.2, times[-1] + 0.2) + i / 16 for i in range(6)] for _ in range(3)]
@@ -95,12 +61,14 @@ def test_the_frame_played_at_a_time_is_the_last_that_started(shared: Path, name:
 def test_a_window_of_sound_is_cut_from_the_whole_stream_to_the_sample(shared: Path, name: str) -> None:
     path = shared / "data" / name
     with Reader(path) as reader:
-        if reader._audio is None:
+        if reader._file.audio is None:
             with pytest.raises(DecodeError, match="no audio stream"):
                 reader.audio(0.0, 1.0, 16_000)
             return
         whole, rate = all_samples(path)
-        late = start_s(reader._audio) - min(start_s(s) for s in (reader._video, reader._audio) if s is not None)
+        late = start_s(reader._file.audio) - min(
+            start_s(s) for s in (reader._file.video, reader._file.audio) if s is not None
+        )
         draw = random.Random(0)
         for rate_hz in (rate, 24_000):
             resampled = resample(whole, rate, rate_hz)

@@ -45,9 +45,7 @@ def as_images(frames: Sequence[VideoFrame], reformatter: VideoReformatter, short
 
     Should the size change in the stream, all are brought to the size of the first.
     """
-    height, width = frames[0].height, frames[0].width
-    scale = min(1.0, short_side / min(height, width)) if short_side else 1.0
-    height, width = round(height * scale), round(width * scale)
+    height, width = shrunk(frames[0].height, frames[0].width, short_side)
     quarters = frames[0].rotation // 90
     images = np.empty((len(frames), *((width, height) if quarters % 2 else (height, width)), 3), np.uint8)
     for i, frame in enumerate(frames):
@@ -57,6 +55,12 @@ def as_images(frames: Sequence[VideoFrame], reformatter: VideoReformatter, short
             rgb = reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1)
             images[i] = np.rot90(rgb.to_ndarray(), quarters)
     return images
+
+
+def shrunk(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """The size with the short side as given, never larger than it is."""
+    scale = min(1.0, short_side / min(height, width)) if short_side else 1.0
+    return round(height * scale), round(width * scale)
 
 
 def _packets(container: InputContainer, stream: VideoStream, first: int, last: int) -> list[Packet]:
@@ -95,6 +99,8 @@ def _wanted(packets: Sequence[Packet], ticks: Sequence[int]) -> set[int] | None:
 def _decoded(codec: VideoCodecContext, packets: Sequence[Packet], wanted: set[int] | None) -> Iterator[VideoFrame]:
     """Frames in playing order up to the last wanted one, without those that are neither wanted nor referred to."""
     last = max(wanted) if wanted else None
+    if wanted:  # what is decoded after the last of them would but push it out, as the end of the packets does
+        packets = packets[: max(i for i, packet in enumerate(packets) if packet.pts in wanted) + 1]
     codec.skip_frame = skip = "DEFAULT"
     for packet in [*packets, None]:
         if wanted and packet is not None and skip != (skip := "DEFAULT" if packet.pts in wanted else "NONREF"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import av
 import av.error
 import numpy as np
+import torch
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from jaxtyping import Float32
+from torch import Tensor
 
-from avssl.data.decode.media import seek
+from avssl.data.decode.media import decoding, seek, start_of
+from avssl.data.decode.opened import Opened
 
 PREROLL_S = 0.3
 """Decoders need earlier packets to get going: mp3's bit reservoir and Opus' convergence are the longest."""
@@ -25,6 +30,22 @@ PLANES = 8
 """From so many planes on PyAV (18.1) takes what lies behind the list of a frame's planes for one more, and crashes."""
 FILTER = 64
 """Samples of margin for the resampler's filter (32 taps, at the lower of the two rates)."""
+
+
+def sound(
+    file: Opened,
+    start_s: float | int,
+    duration_s: float | int,
+    rate_hz: int,
+    read: Callable[[int, int], np.ndarray] | None = None,
+) -> Float32[Tensor, "1 n"]:
+    """`Reader.audio` of an open file; `read` gives samples in place of PyAV, as `read_samples` does."""
+    stream = file.need_audio()
+    first = round((start_s - float(start_of(stream) - file.origin)) * rate_hz)
+    read = read or partial(read_samples, file.container, stream)
+    with decoding(file.path):
+        count, source_hz = round(duration_s * rate_hz), stream.codec_context.sample_rate
+        return torch.from_numpy(resampled_window(read, first, count, source_hz, rate_hz))[None]
 
 
 def resampled_window(
@@ -66,7 +87,7 @@ def read_samples(container: InputContainer, stream: AudioStream, start: int, sto
     """
     rate, tick, origin = stream.codec_context.sample_rate, float(stream.time_base or 1), stream.start_time or 0
     seek_s = start / rate - PREROLL_S
-    if (tick * rate > 1 or stream.codec_context.name == "vorbis") and seek_s < COUNTED_S:
+    if counted(stream) and seek_s < COUNTED_S:
         seek_s = -PREROLL_S
     samples = np.zeros(stop - start, np.float32)
     position: int | None = None
@@ -81,6 +102,11 @@ def read_samples(container: InputContainer, stream: AudioStream, start: int, sto
         if position >= stop:
             break
     return samples[: max((position or 0) - start, 0)]
+
+
+def counted(stream: AudioStream) -> bool:
+    """Whether samples are to be counted from the stream's start, as its time stamps do not tell them."""
+    return (stream.time_base or 1) * stream.codec_context.sample_rate > 1 or stream.codec_context.name == "vorbis"
 
 
 def _decoded(container: InputContainer, stream: AudioStream, tick: int) -> Iterator[AudioFrame]:
