@@ -8,7 +8,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
-from avssl.cli.assemble import console, find_files, fingerprint, load_encoders, make_fabric, make_source, report_usable
+from avssl.cli.assemble import (
+    console,
+    find_files,
+    fingerprint,
+    load_encoders,
+    make_fabric,
+    report_usable,
+    source_at,
+)
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
 from avssl.data.source import EvalSet
@@ -23,7 +31,7 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    source = make_source(checkpoint.config["data"])
+    source = source_at(config.data.root, checkpoint.config["data"])
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
