@@ -56,10 +56,12 @@ def write_blocks(
     crf: int = 18,
     gop: int = 12,
     comment: str = "",
+    fast_decode: bool = False,
 ) -> None:
     """`write_clip` of a film in pieces, of which one at a time is held; its index lies in front of what it tells of.
 
-    The first block says which streams the file has. `comment` is written into the file.
+    The first block says which streams the file has. `comment` is written into the file. fast_decode: without the parts
+    of h264 that are slow to decode (arithmetic coding, deblocking): a third less time for a few percent of the size.
     """
     path, blocks = Path(path), iter(blocks)
     first = next(blocks)
@@ -74,7 +76,7 @@ def write_blocks(
     ):
         if comment:
             container.metadata["comment"] = comment
-        video = None if first.frames is None else _add_video(container, first.frames, fps, crf, gop)
+        video = None if first.frames is None else _add_video(container, first.frames, fps, crf, gop, fast_decode)
         audio = None if first.samples is None else _add_audio(container, rate_hz)
         heard = 0
         for block in chain([first], blocks):
@@ -88,9 +90,12 @@ def write_blocks(
                 container.mux(stream.encode(None))
 
 
-def _add_video(container: OutputContainer, frames: np.ndarray, fps: float | int, crf: int, gop: int) -> VideoStream:
+def _add_video(
+    container: OutputContainer, frames: np.ndarray, fps: float | int, crf: int, gop: int, fast_decode: bool
+) -> VideoStream:
     # x264's macroblock tree reads memory of nobody's on pictures this small: the same clip gave other files each time.
-    options = {"crf": str(crf), "preset": "veryfast", "x264-params": "mbtree=0"}
+    parameters = "mbtree=0:cabac=0:no-deblock=1:weightp=0" if fast_decode else "mbtree=0"
+    options = {"crf": str(crf), "preset": "veryfast", "x264-params": parameters}
     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(10_000), options=options)
     stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
     stream.gop_size = gop

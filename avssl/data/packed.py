@@ -11,7 +11,7 @@ from pathlib import Path
 from avssl.data.clip_files import Clips
 from avssl.data.clips import ClipDataset, VideoView, View
 from avssl.data.manifest import Manifest
-from avssl.data.pack.readers import PackOpener, card_of
+from avssl.data.pack.opener import card_of, pack_opener
 from avssl.data.pack.settings import CARD, MANIFEST, Settings
 from avssl.data.pack.store import Store, url_of
 from avssl.data.source import Found, Source, by_branch
@@ -49,7 +49,7 @@ class Packed(Source):
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:
-        opener = PackOpener(files)
+        opener = pack_opener(files)
         return ClipDataset(files, self.views, opener, seed=seed, train=True, clips_per_video=clips_per_video)
 
     def embeddable(self, files: Manifest) -> Found:
@@ -57,7 +57,7 @@ class Packed(Source):
 
     def eval_set(self, files: Manifest, clips: int) -> ClipDataset:
         views = by_branch(self.views)
-        return ClipDataset(files, views, PackOpener(files), seed=0, train=False, clips_per_video=clips)
+        return ClipDataset(files, views, pack_opener(files), seed=0, train=False, clips_per_video=clips)
 
     def query_set(self, file: Path, branch: str) -> ClipDataset:
         """A query is a media file, not a pack's."""

@@ -34,8 +34,8 @@ class Mp4Writer:
         if not _made_of(file, comment):
             try:
                 film = _even(root / item.path, blocks(root, item, settings))
-                shape = settings.fps, settings.rate_hz
-                write_blocks(file, film, *shape, crf=settings.crf, gop=settings.gop, comment=comment)
+                quality: dict[str, Any] = {"crf": settings.crf, "gop": settings.gop, "fast_decode": True}
+                write_blocks(file, film, settings.fps, settings.rate_hz, comment=comment, **quality)
             except (av.error.FFmpegError, StopIteration) as error:
                 raise DecodeError(root / item.path, f"cannot be encoded: {error}") from error
         status = file.stat()

@@ -1,4 +1,4 @@
-"""Pictures and sound of a pack's instances, at given times."""
+"""Pictures and sound of instances of shards and arrays, at given times."""
 
 from __future__ import annotations
 
@@ -14,56 +14,16 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as transform
 
-from avssl.data.decode import pyav
-from avssl.data.decode.backend import Reader
 from avssl.data.decode.media import DecodeError
+from avssl.data.decode.pyav import GRACE_S
 from avssl.data.decode.sound import resampled_window
-from avssl.data.manifest import Manifest
-from avssl.data.pack.index import Entry, Index
-from avssl.data.pack.names import check_names, inside
+from avssl.data.pack.index import Entry
 from avssl.data.pack.pcm import to_float32
-from avssl.data.pack.settings import CARD, MANIFEST, MP4, SHARDS, Settings, read_card
+from avssl.data.pack.settings import SHARDS, Settings
 from avssl.data.pack.shards import BLOCK
-from avssl.data.pack.store import Store, url_of
-from avssl.types import UserError
+from avssl.data.pack.store import Store
 
-GRACE = float(pyav.GRACE_S)
-
-
-class PackOpener:
-    """Opens the instance of each row of a pack's manifest. Raises UserError for a pack that cannot be trusted."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._root, self._store = manifest.root, Store(manifest.root)
-        self._settings = card_of(self._store)
-        self._index: Index | None = None
-        self._names = manifest.paths if self._settings.format == MP4 else manifest.ids
-        if self._settings.format == MP4:
-            if url_of(manifest.root):
-                raise UserError(
-                    f"data.root={url_of(manifest.root)}: a pack of mp4; allowed: shards and memmap, or a local folder"
-                )
-            check_names(manifest.root / MANIFEST, self._names)
-        else:
-            self._index = Index(self._store, self._settings)
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_index": None}  # each process reads it, rather than to be sent it
-
-    def __call__(self, row: int) -> Reader:
-        if self._settings.format == MP4:
-            return pyav.Reader(inside(self._root, self._names[row]))
-        if self._index is None:
-            self._index = Index(self._store, self._settings)
-        try:
-            entry = self._index[self._names[row]]
-        except KeyError as error:
-            raise DecodeError(self._root / self._names[row], "not in the pack's index") from error
-        return PackReader(self._store, entry, self._settings)
-
-
-def card_of(store: Store) -> Settings:
-    return read_card(store.whole(CARD), f"{store.root}/{CARD}")
+GRACE = float(GRACE_S)
 
 
 class PackReader:
@@ -123,7 +83,8 @@ class PackReader:
         ends = entry.frames_offset + np.cumsum(-(-sizes // BLOCK) * BLOCK + BLOCK)  # of each frame and the next header
         starts = [entry.frames_offset, *ends.tolist()]
         data = self._store.read(entry.frames_file, starts[first], starts[last] + int(sizes[last]))
-        images = torch.empty(len(numbers), 3, entry.height, entry.width, dtype=torch.uint8)
+        # Colours last, as the decoder writes them: bringing them to the front takes time, and the transforms need it not.
+        images = torch.empty(len(numbers), entry.height, entry.width, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         for i, number in enumerate(numbers):
             if i and number == numbers[i - 1]:
                 images[i] = images[i - 1]
