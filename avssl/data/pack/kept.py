@@ -12,7 +12,7 @@ from avssl.data.pack.memmap import FOLDER as MEMMAP_FOLDER
 from avssl.data.pack.memmap import FRAMES, SOUND
 from avssl.data.pack.names import inside
 from avssl.data.pack.plan import up_to_date
-from avssl.data.pack.records import DECODE_ERROR, read_records
+from avssl.data.pack.records import DECODE_ERROR, read_records, write_record
 from avssl.data.pack.settings import MP4, SHARDS, Settings
 from avssl.data.pack.shards import FOLDER as SHARDS_FOLDER
 
@@ -38,10 +38,13 @@ def keep(out: Path, root: Path, items: Sequence[Item], settings: Settings, *, ve
         bad = damaged(out, good, settings, verify)
         if stale or bad:
             file.unlink(missing_ok=True)
-            files = media_of(stale, settings) | set(bad) if settings.format == MP4 else media_of(good, settings)
-            for name in files:
+            gone = media_of(stale, settings) | set(bad) if settings.format == MP4 else media_of(good, settings)
+            for name in gone:
                 inside(out, name).unlink(missing_ok=True)
-            continue
+            if settings.format != MP4:
+                continue
+            good, rows = ([row for row in some if row["path"] not in gone] for some in (good, rows))
+            write_record(out, file.stem, rows)
         failed = [row for row in rows if row["status"] == DECODE_ERROR and not retry_errors]
         ids |= {row["id"] for row in good}
         ids |= {row["id"] for row in failed if up_to_date(row, wanted.get(row["id"]), root)}

@@ -83,7 +83,7 @@ class PackReader:
         ends = entry.frames_offset + np.cumsum(-(-sizes // BLOCK) * BLOCK + BLOCK)  # of each frame and the next header
         starts = [entry.frames_offset, *ends.tolist()]
         data = self._store.read(entry.frames_file, starts[first], starts[last] + int(sizes[last]))
-        # Colours last, as the decoder writes them: bringing them to the front takes time, and the transforms need it not.
+        # Colours last, as the decoder writes them: the transforms do not need them in front, and that takes time.
         images = torch.empty(len(numbers), entry.height, entry.width, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
         for i, number in enumerate(numbers):
             if i and number == numbers[i - 1]:

@@ -14,6 +14,7 @@ from avssl.data.pack.part import PartPacker
 from avssl.data.pack.plan import items_of, owned, parts
 from avssl.data.pack.records import read_records
 from avssl.data.pack.settings import CARD, Settings, claim, read_card
+from avssl.data.pack.store import url_of
 from avssl.functional.checks import check, check_choice
 from avssl.types import UserError
 
@@ -90,6 +91,6 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 
 def _check_apart(root: Path, out: Path) -> None:
     """Raise UserError where the pack would lie among its sources, which it could overwrite, or a scan take for them."""
-    check("out", str(out), "://" not in str(out), "a local folder")
+    check("out", str(out), url_of(out) is None, "a local folder")
     apart = not out.resolve().is_relative_to(root.resolve())
     check("out", str(out), apart, f"a folder outside of the source's, {root}")
