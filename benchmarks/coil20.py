@@ -26,7 +26,7 @@ from avssl.evaluation.probes import probe
 from avssl.functional.matrix_information import effective_rank
 from avssl.training.run_log import read_metrics
 
-STEPS, BATCH, INSTANCES = 210, 64, 480
+EPOCHS, BATCH, INSTANCES = 30, 64, 480
 LABELLED = 3  # pictures per object, 120 degrees apart
 SMALL = ("branches=image_small", "embedding_dim=64")
 WIDE = (
@@ -75,7 +75,7 @@ METHODS = {
         ),
     ),
     "er": Row("ER (vMF, both trained)", ER),
-    "byol_er": Row("BYOL + ER (entropy x 0.3, EMA .99)", (*BYOL_ER, "objective.ema=0.99")),
+    "byol_er": Row("BYOL + ER (entropy x 0.3, EMA .99)", (*BYOL_ER, "objective.ema=0.99"), encoder=(*SMALL, *WIDE)),
     "dino_er": Row("DINO + ER", ("experiment=recommended/dino_er", "objective.num_clusters=64")),
     "swav_er": Row("SwAV + ER", ("experiment=recommended/swav_er", "objective.num_clusters=64")),
     "avid_er": Row("ER over AVID's banks", ("objective=avid_er", "objective.num_negatives=256")),
@@ -90,7 +90,7 @@ METHODS = {
     ),
     "swav": Row("SwAV", ("objective=swav", "objective.num_prototypes=64", "objective.queue_size=0")),
     "deepcluster": Row("DeepCluster v2", ("objective=deepcluster", "objective.num_prototypes=[64,64,64]")),
-    "byol": Row("BYOL (EMA .99)", (*BYOL, "objective.ema=0.99")),
+    "byol": Row("BYOL (EMA .99)", (*BYOL, "objective.ema=0.99"), encoder=(*SMALL, *WIDE)),
     "simsiam": Row("SimSiam", ("objective=simsiam",), encoder=(*SMALL, *WIDE)),
     "barlow_twins": Row("Barlow Twins", ("objective=barlow_twins",), encoder=(*SMALL, *WIDE)),
     "vicreg": Row("VICReg", ("objective=vicreg",), encoder=(*SMALL, *WIDE)),
@@ -106,12 +106,8 @@ PAIRS = {"byol": ("BYOL", BYOL), "byol_er": ("BYOL + ER", BYOL_ER), "infonce": (
 BATCHES, MOMENTA = (8, 16, 64, 256), (0.0, 0.5, 0.9, 0.99)
 SAME = {f"{name}_batch{BATCH}": name for name in PAIRS} | {f"{name}_ema0.99": name for name in ("byol", "byol_er")}
 """Cells of the part on ER that are rows of the methods."""
-GRID = {
-    f"{name}_batch{batch}": Row(title, (*how, *(["objective.ema=0.99"] if "byol" in name else [])), batch)
-    for name, (title, how) in PAIRS.items()
-    for batch in BATCHES
-} | {
-    f"{name}_ema{ema}": Row(PAIRS[name][0], (*PAIRS[name][1], f"objective.ema={ema}"))
+GRID = {f"{name}_batch{batch}": METHODS[name]._replace(batch=batch) for name in PAIRS for batch in BATCHES} | {
+    f"{name}_ema{ema}": METHODS[name]._replace(overrides=(*PAIRS[name][1], f"objective.ema={ema}"))
     for name in ("byol", "byol_er")
     for ema in MOMENTA
 }
@@ -141,7 +137,6 @@ def measure(name: str, seed: int, data: Path, out: Path) -> None:
     row, run = (METHODS | GRID)[name], out / f"{name}-{seed}"
     if (run / "result.json").exists():
         return
-    epochs = STEPS // (INSTANCES // row.batch)
     common = ("data=cameras", f"data.root={data / 'rig'}", "data.size=32", f"data.batch_size={row.batch}")
     grey = ("data.views.image.train.jitter=[0.4,0.4,0.0,0.0]", "data.views.image.train.grey=0.0")
     settings = (
@@ -152,7 +147,7 @@ def measure(name: str, seed: int, data: Path, out: Path) -> None:
         "trainer.accelerator=cpu",
         "trainer.monitor_every=0",
     )
-    command("train", *common, *grey, *settings, f"trainer.epochs={epochs}", *row.encoder, *row.overrides)
+    command("train", *common, *grey, *settings, f"trainer.epochs={EPOCHS}", *row.encoder, *row.overrides)
     where = (f"data.root={data / 'views'}", f"out={run / 'views'}", "data.workers=0")
     command("embed", f"checkpoint={run}", *where)
     found = per_picture(Embeddings.read(run / "views"))

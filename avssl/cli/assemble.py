@@ -23,6 +23,7 @@ from torch import nn
 from avssl import distributed
 from avssl.data.clips import AudioView
 from avssl.data.columns import in_split
+from avssl.data.packed import is_pack
 from avssl.data.source import Files, Found, Source
 from avssl.data.statistics import spectrogram_statistics
 from avssl.models.joint import Encoders
@@ -32,6 +33,7 @@ from avssl.types import UserError, branch_of
 console = Console(soft_wrap=True, highlight=False)
 
 CLIPS = {"_target_": "avssl.data.clip_files.Clips"}
+PACKED = {"_target_": "avssl.data.packed.Packed"}
 NAMED = 5  # files that are left out and shown by name
 
 
@@ -72,6 +74,14 @@ def make_source(data: DictConfig | dict[str, Any], views: Mapping[str, Any] | No
         raise UserError(f"data.source: {error}") from error
 
 
+def source_at(root: Path, data: dict[str, Any], views: Mapping[str, Any] | None = None) -> Source:
+    """The data set of a checkpoint's config at another place: clips of files and of packs stand for each other."""
+    kind, packed = (data.get("source") or CLIPS)["_target_"], is_pack(root)
+    if kind == (CLIPS if packed else PACKED)["_target_"]:
+        data = {**data, "source": PACKED if packed else CLIPS}
+    return make_source(data, views)
+
+
 def find_files(source: Source, data: DictConfig, known: Path | None = None) -> Any:
     """All files of data.manifest, or of `known`, or else of a scan of data.root; the main rank looks for them.
 
@@ -89,9 +99,16 @@ def find_files(source: Source, data: DictConfig, known: Path | None = None) -> A
 @contextmanager
 def scanning(root: Path) -> Iterator[Callable[[int, int], None]]:
     """A progress bar; what it gives is told how many files are done, and of how many."""
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as progress:
-        task = progress.add_task(f"scanning {root.name}", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with progress(f"scanning {root.name}") as on_file:
+        yield on_file
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """`scanning` of any other work."""
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def report_usable(source: Source, root: Path, found: Found, number: int) -> None:

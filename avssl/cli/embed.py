@@ -9,7 +9,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
-from avssl.cli.assemble import console, find_files, fingerprint, load_encoders, make_fabric, make_source, report_usable
+from avssl.cli.assemble import (
+    console,
+    find_files,
+    fingerprint,
+    load_encoders,
+    make_fabric,
+    report_usable,
+    source_at,
+)
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
 from avssl.data.source import EvalSet, Source, by_branch
@@ -24,7 +32,7 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    source = source_of(checkpoint.config["data"], config.data.branches)
+    source = source_of(Path(config.data.root).expanduser(), checkpoint.config["data"], config.data.branches)
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
@@ -56,16 +64,16 @@ def main(config: DictConfig) -> None:
             console.print(f"  missing {missing['path']}: {missing['reason']}", markup=False)
 
 
-def source_of(data: dict[str, Any], branches: Sequence[str] | None) -> Source:
+def source_of(root: Path, data: dict[str, Any], branches: Sequence[str] | None) -> Source:
     """The data set as it was trained on, or with the views of these branches alone: files need no other stream then."""
-    source = make_source(data)
+    source = source_at(root, data)
     if branches is None:
         return source
     check("data.branches", list(branches), len(branches) > 0, "one and more")
     known = tuple(by_branch(source.views))
     for branch in branches:
         check_choice("data.branches", branch, known)
-    return make_source(data, {name: view for name, view in source.views.items() if branch_of(name) in branches})
+    return source_at(root, data, {name: view for name, view in source.views.items() if branch_of(name) in branches})
 
 
 def overlap(dataset: EvalSet, checkpoint: Checkpoint) -> int | None:

@@ -30,6 +30,7 @@ from avssl.cli.display import TrainingDisplay
 from avssl.cli.rehearsal import rehearse
 from avssl.cli.resume import check_same_training, resume_point
 from avssl.data.loader import batches, train_loader
+from avssl.data.pack.store import url_of
 from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
 from avssl.objectives.base import Objective
@@ -105,7 +106,8 @@ def check_start(config: DictConfig, init: Checkpoint | None, saved: Checkpoint |
     """Take the folder from the run that this one starts from, where none is given; mining needs that run's banks."""
     if init and OmegaConf.is_missing(config.data, "root"):
         config.data.root, config.data.manifest = init.config["data"]["root"], init.config["data"]["manifest"]
-    config.data.root = str(Path(config.data.root).expanduser().resolve())
+    if url_of(Path(config.data.root)) is None:
+        config.data.root = str(Path(config.data.root).expanduser().resolve())
     has_banks = saved or (init and any(key.startswith("banks.") for key in init.objective))
     if config.objective.get("warmup_epochs") == 0 and not has_banks:
         need = "init=RUN of AVID, or objective.warmup_epochs above 0"

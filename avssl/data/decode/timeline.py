@@ -27,7 +27,7 @@ def frame_times(path: Path | str) -> tuple[Float64[np.ndarray, " n"], float]:
         origin = origin_of(video, audio_stream(container, video))
         tick = float(video.time_base or 0)
         if container.format.name == "avi":
-            stamps = [stamp for stamp, _ in _played(container, video)]
+            stamps = [stamp for stamp, _ in played_frames(container, video)]
         else:
             packets = (packet for packet in container.demux(video) if packet.size and not packet.is_discard)
             stamps = sorted(packet.pts for packet in packets if packet.pts is not None)
@@ -43,7 +43,7 @@ def grey_frames(path: Path | str, side: int, until_s: float) -> Iterator[tuple[f
     with decoding(path), open_media(path) as container:
         video = _video(path, container)
         tick, first = float(video.time_base or 0), None
-        for stamp, frame in _played(container, video):
+        for stamp, frame in played_frames(container, video):
             first = stamp if first is None else first
             if (stamp - first) * tick > until_s:
                 return
@@ -58,7 +58,7 @@ def _video(path: Path, container: InputContainer) -> VideoStream:
     return video
 
 
-def _played(container: InputContainer, video: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
+def played_frames(container: InputContainer, video: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
     """All frames with the ticks at which they are played: those that `pictures.played_at` goes by."""
     time, guessed = -1, container.format.name == "avi"
     for frame in container.decode(video):
