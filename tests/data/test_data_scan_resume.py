@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from killers import OUTCOMES, describe_or_die
 
 from avssl.data import scan as module
+from avssl.data.encode import write_clip
 from avssl.data.inspect import describe
 from avssl.data.listing import Listed
 from avssl.data.manifest import Manifest, instance_id
@@ -98,10 +100,11 @@ def test_a_deeper_check_looks_again_and_a_shallow_one_keeps_it(
 ) -> None:
     out = tmp_path / "m.parquet"
     (folder / "empty.mp4").touch()
+    write_clip(folder / "mute.mp4", np.zeros((20, 16, 16, 3), np.uint8), 10, None, 0)
     scan(folder, out=out)
     looked_at.clear()
     deep = scan(folder, out=out, check="decode")
-    assert len(looked_at) == 12  # an empty file is no deeper
+    assert len(looked_at) == 13  # an empty file is no deeper
     assert None not in deep.select()[0].column("motion") + deep.select()[0].column("loudness_db")
     looked_at.clear()
     assert scan(folder, out=out, check="header").table.equals(deep.table)
