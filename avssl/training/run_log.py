@@ -17,7 +17,7 @@ class RunLog:
     def __init__(self, out: Path, first_step: int = 0) -> None:
         self.file = out / "metrics.csv"
         self._rows = [row for row in read_metrics(self.file) if row["step"] <= first_step]
-        self._columns = list(self._rows[0]) if self._rows else []
+        self._columns = list(dict.fromkeys(name for row in self._rows for name in row))
         self._board = SummaryWriter(out / "tensorboard", purge_step=first_step + 1)
         if self._rows:
             self._rewrite()

@@ -89,7 +89,7 @@ def test_long_run_shares_are_those_of_the_weights_as_far_as_distinctness_allows(
     weights: list[int], batch_size: int, expected: list[float]
 ) -> None:
     order, passes = weighted(*weights, batch_size=batch_size), 2000
-    torch.testing.assert_close(shares(order.weights, batch_size).tolist(), expected)
+    torch.testing.assert_close(shares(order.weights, batch_size), torch.tensor(expected, dtype=torch.float64))
     counts, steps = torch.zeros(len(weights)), len(weights) // batch_size
     for seed in range(passes):
         of_pass = order(seed).bincount(minlength=len(weights))

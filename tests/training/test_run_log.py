@@ -18,6 +18,8 @@ def test_a_resumed_log_drops_what_was_lost_and_goes_on(tmp_path: Path):
     assert [row["step"] for row in rows] == [10, 20, 30]
     assert rows[2] == {"step": 30, "epoch": 3.0, "loss": 9.0, "entropy": 2.0}
     assert "entropy" not in rows[0]
+    RunLog(tmp_path, first_step=30).close()  # a run that is finished, with columns that came later
+    assert read_metrics(tmp_path / "metrics.csv") == rows
 
 
 def test_the_report_stands_alone(tmp_path: Path):
