@@ -3,8 +3,9 @@
     python benchmarks/data.py --cache FOLDER [--seconds 150] [--rows TEXT]
 
 A clip is 8 frames at 16 fps with a short side of 128 pixels and 2 s of sound at 24 kHz, at a random place of a file.
-All rows take turns, so that what else the machine does hits them alike, and decoding is measured by the time that cores
-worked for it. A row's ratio is to raw `av` on the same files in the same round. Prints a Markdown table: median
+All rows take turns, so that what else the machine does hits them alike. Decoding and scanning are measured by the time
+that a core worked for it, the DataLoader by the clock on the wall. A row's ratio is to raw `av` on the same files in
+the same round; that of the DataLoader with two workers is to one worker. Prints a Markdown table: median
 (lowest-highest) over rounds. Generated files are made on the first run, in some minutes.
 """
 
@@ -19,14 +20,17 @@ from statistics import median
 import torch
 from data_decoding import Row, rows_of
 from data_files import generated
+from data_stream import loader_rows, pack_rows, scan_rows
 
 ROUNDS = 5
 
 
 def all_rows(cache: Path, shared: Path, length_s: int) -> list[Row]:
-    rows = [
-        row for height in (360, 720) for row in rows_of([generated(cache, height, length_s)], f"{height}p, GOP 250")
-    ]
+    rows = list[Row]()
+    for height in (360, 720):
+        rows += rows_of([generated(cache, height, length_s)], f"{height}p, GOP 250")
+    small = generated(cache, 360, length_s)
+    rows += [*pack_rows(cache, small, "360p, GOP 250: av"), *loader_rows(cache, small), *scan_rows(cache)]
     for folder in ("natural", "grid"):
         files = sorted((shared / "data" / folder).glob("*.mp*"))
         if not files:
