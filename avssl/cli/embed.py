@@ -8,9 +8,19 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
-from avssl.cli.assemble import console, find_files, fingerprint, load_encoders, make_fabric, make_source, report_usable
+from avssl.cli.assemble import (
+    console,
+    find_files,
+    fingerprint,
+    load_encoders,
+    make_fabric,
+    make_source,
+    report_usable,
+    without_training,
+)
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
+from avssl.cli.statistics import check_statistics
 from avssl.data.source import EvalSet
 from avssl.evaluation.embed import embed
 from avssl.functional.checks import check
@@ -23,7 +33,8 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    source = make_source(checkpoint.config["data"])
+    source = make_source(without_training(checkpoint.config["data"]))
+    check_statistics(config.data.stats, checkpoint.config["data"], source)
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
@@ -62,11 +73,11 @@ def overlap(dataset: EvalSet, checkpoint: Checkpoint) -> int | None:
 
 
 def check_views(asked: DictConfig | None, trained: dict[str, Any]) -> None:
-    """Refuse views that differ from those the encoders were trained on, measured statistics aside."""
+    """Refuse views that differ from those the encoders were trained on, statistics included."""
     if asked is None:
         return
     mine = OmegaConf.to_container(asked)
-    if difference := first_difference(mine, trained, ignore=("mean", "std")):
+    if difference := first_difference(mine, trained, ignore=()):
         key, here, there = difference
         raise UserError(f"data.views.{key}={here}; the checkpoint was trained with {there}; allowed: the same")
 

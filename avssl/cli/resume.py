@@ -10,8 +10,8 @@ from avssl.training.checkpoint import LAST, Checkpoint, load
 from avssl.types import UserError
 
 SECTIONS = ("seed", "data", "branches", "objective", "optim")
-FREE = ("root", "manifest", "workers")
-"""Last parts of keys that change nothing of what is learned."""
+FREE = ("root", "manifest", "workers", "stats")
+"""Last parts of keys that change nothing of what is learned; the statistics themselves are compared in the views."""
 
 
 def resume_point(out: Path, resume: str) -> Checkpoint | None:
