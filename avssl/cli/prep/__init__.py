@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-TASKS = ("scan", "clocks", "stats")
+TASKS = ("scan", "clocks", "stats", "preview")
 
 
 def main() -> None:
