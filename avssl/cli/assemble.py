@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,9 @@ from rich.progress import MofNCompleteColumn, Progress
 from torch import nn
 
 from avssl import distributed
-from avssl.data.clips import AudioView
 from avssl.data.columns import in_split
 from avssl.data.packed import is_pack
-from avssl.data.source import Files, Found, Source
-from avssl.data.statistics import spectrogram_statistics
+from avssl.data.source import Found, Source
 from avssl.models.joint import Encoders
 from avssl.training.checkpoint import Checkpoint, load
 from avssl.types import UserError, branch_of
@@ -80,6 +77,12 @@ def source_at(root: Path, data: dict[str, Any], views: Mapping[str, Any] | None 
     if kind == (CLIPS if packed else PACKED)["_target_"]:
         data = {**data, "source": PACKED if packed else CLIPS}
     return make_source(data, views)
+
+
+def without_training(data: dict[str, Any]) -> dict[str, Any]:
+    """A resolved `data` config whose views are as at evaluation in training too: its augmentations need no files."""
+    views = {name: view | {"train": view["eval"]} if "eval" in view else view for name, view in data["views"].items()}
+    return data | {"views": views}
 
 
 def find_files(source: Source, data: DictConfig, known: Path | None = None) -> Any:
@@ -145,19 +148,6 @@ def fit_branches(config: DictConfig) -> None:
     copied = next(iter(config.data.views))
     names = [name for name in known if name in views] + [name for name in views if name not in known]
     config.branches.branches = {name: known[name if name in known else copied] for name in names}
-
-
-def fill_statistics(config: DictConfig, files: Files) -> None:
-    """Measure the spectrogram's mean and deviation per band, unless the config has them, into the `runtime` node."""
-    audio = {name: view for name, view in make_source(config.data).views.items() if isinstance(view, AudioView)}
-    if not audio or config.runtime.audio_mean is not None:
-        return
-    statistics = None
-    if distributed.is_main():
-        name, view = next(iter(audio.items()))
-        plain = make_source(config.data, {name: replace(view, train=view.eval)})
-        statistics = spectrogram_statistics(plain.train_set(files, config.seed, 1), len(files.ids), config.seed)
-    config.runtime.audio_mean, config.runtime.audio_std = distributed.broadcast_object(statistics)
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+SHOWN = 8  # values of a list that are shown
+
 
 def first_difference(mine: Any, theirs: Any, ignore: Sequence[str], prefix: str = "") -> tuple[str, Any, Any] | None:
-    """The first of my keys, in order, at which two nested configs differ, with both values; keys in `ignore` may."""
-    if not (isinstance(mine, dict) and isinstance(theirs, dict)):
-        return None if mine == theirs else (prefix, mine, theirs)
-    for key in sorted(mine):
-        if key not in ignore:
-            path = f"{prefix}.{key}" if prefix else key
-            if found := first_difference(mine[key], theirs.get(key), ignore, path):
-                return found
-    return None
+    """The first of my keys, in order, at which two nested configs differ, with both values; keys in `ignore` may.
+
+    Of two lists of one length it is the first place; of others both, the long ones by their length.
+    """
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        pairs = [(f"{prefix}[{n}]", *pair) for n, pair in enumerate(zip(mine, theirs, strict=True))]
+    elif isinstance(mine, dict) and isinstance(theirs, dict):
+        named = [key for key in sorted(mine) if key not in ignore]
+        pairs = [(f"{prefix}.{key}" if prefix else key, mine[key], theirs.get(key)) for key in named]
+    else:
+        return None if mine == theirs else (prefix, _short(mine), _short(theirs))
+    found = (first_difference(here, there, ignore, path) for path, here, there in pairs)
+    return next((difference for difference in found if difference), None)
+
+
+def _short(value: Any) -> Any:
+    return f"a list of {len(value)}" if isinstance(value, list) and len(value) > SHOWN else value

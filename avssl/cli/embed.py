@@ -17,9 +17,11 @@ from avssl.cli.assemble import (
     make_fabric,
     report_usable,
     source_at,
+    without_training,
 )
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
+from avssl.cli.statistics import check_statistics
 from avssl.data.source import EvalSet, Source, by_branch
 from avssl.evaluation.embed import embed
 from avssl.functional.checks import check, check_choice
@@ -32,7 +34,9 @@ def main(config: DictConfig) -> None:
     fabric = make_fabric(config.trainer)
     branches, checkpoint = load_encoders(config.checkpoint, fabric.device)
     check_views(config.data.views, checkpoint.config["data"]["views"])
-    source = source_of(Path(config.data.root).expanduser(), checkpoint.config["data"], config.data.branches)
+    data = without_training(checkpoint.config["data"])
+    source = source_of(Path(config.data.root).expanduser(), data, config.data.branches)
+    check_statistics(config.data.stats, checkpoint.config["data"], source)
     out = Path(config.out).expanduser()
     for key in ("clips", "batch_size"):
         check(f"data.{key}", config.data[key], config.data[key] > 0, "1 and more")
@@ -84,11 +88,11 @@ def overlap(dataset: EvalSet, checkpoint: Checkpoint) -> int | None:
 
 
 def check_views(asked: DictConfig | None, trained: dict[str, Any]) -> None:
-    """Refuse views that differ from those the encoders were trained on, measured statistics aside."""
+    """Refuse views that differ from those the encoders were trained on, statistics included."""
     if asked is None:
         return
     mine = OmegaConf.to_container(asked)
-    if difference := first_difference(mine, trained, ignore=("mean", "std")):
+    if difference := first_difference(mine, trained, ignore=()):
         key, here, there = difference
         raise UserError(f"data.views.{key}={here}; the checkpoint was trained with {there}; allowed: the same")
 

@@ -10,8 +10,9 @@ from avssl.training.checkpoint import LAST, Checkpoint, load
 from avssl.types import UserError
 
 SECTIONS = ("seed", "data", "branches", "objective", "optim")
-FREE = ("root", "manifest", "workers", "timeout_s", "decoder")
-"""Last parts of keys that change nothing of what is learned; decoders differ by the rounding of a colour."""
+FREE = ("root", "manifest", "workers", "timeout_s", "decoder", "stats")
+"""Last parts of keys that change nothing of what is learned: decoders differ by the rounding of a colour, and the
+statistics themselves are compared in the views."""
 
 
 def resume_point(out: Path, resume: str) -> Checkpoint | None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from rich.table import Table
 
-from avssl.cli.assemble import console, fingerprint, load_encoders, make_source
+from avssl.cli.assemble import console, fingerprint, load_encoders, make_source, without_training
 from avssl.cli.common import command
 from avssl.data.samples import Broken, ClipKey
 from avssl.data.source import Source
@@ -30,7 +30,7 @@ def main(config: DictConfig) -> None:
     branches, checkpoint = load_encoders(config.checkpoint or embeddings.card["checkpoint"], torch.device("cpu"))
     if fingerprint(branches) != embeddings.card["weights"]:
         raise UserError(f"embeddings={config.embeddings} are of other weights than the checkpoint has now; embed anew")
-    source = make_source(checkpoint.config["data"])
+    source = make_source(without_training(checkpoint.config["data"]))
     query = embed_query(branches, source, config["from"], Path(config.query).expanduser())
     scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(query, config.k)
     table = Table(

@@ -16,7 +16,6 @@ from avssl import distributed
 from avssl.cli.assemble import (
     check_branches,
     console,
-    fill_statistics,
     find_files,
     fit_branches,
     make_fabric,
@@ -29,6 +28,7 @@ from avssl.cli.common import command
 from avssl.cli.display import TrainingDisplay
 from avssl.cli.rehearsal import rehearse
 from avssl.cli.resume import check_same_training, resume_point
+from avssl.cli.statistics import fill_statistics
 from avssl.data.loader import batches, train_loader
 from avssl.data.pack.store import url_of
 from avssl.data.sampler import EpochSampler

@@ -105,6 +105,11 @@ class ClipDataset(KeyedSet):
         """How long each view is."""
         return {name: float(view.duration_s) for name, view in self.views.items()}
 
+    def starts_s(self, key: ClipKey) -> dict[str, float]:
+        """Where each view of a sample starts in its file."""
+        with torch.random.fork_rng(devices=[]):
+            return self._starts(key)
+
     def __getitem__(self, key: ClipKey) -> Sample | Broken:
         return self.clips([key])[0]
 

@@ -20,11 +20,14 @@ log = logging.getLogger(__name__)
 
 
 class Packed(Source):
-    """A folder, or a URL that fsspec reads, with a pack in it; what is not packed yet is not there."""
+    """A folder, or a URL that fsspec reads, with a pack in it; what is not packed yet is not there.
 
-    def __init__(self, views: Mapping[str, View]) -> None:
-        self.views = views
-        self._clips = Clips(views)
+    `decoder`, one of `readers.DECODERS`, is for packs of mp4 and for queries.
+    """
+
+    def __init__(self, views: Mapping[str, View], decoder: str = "av") -> None:
+        self.views, self.decoder = views, decoder
+        self._clips = Clips(views, decoder)
 
     @property
     def need(self) -> str:
@@ -49,7 +52,7 @@ class Packed(Source):
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:
-        opener = pack_opener(files)
+        opener = pack_opener(files, self.decoder)
         return ClipDataset(files, self.views, opener, seed=seed, train=True, clips_per_video=clips_per_video)
 
     def embeddable(self, files: Manifest) -> Found:
@@ -57,7 +60,7 @@ class Packed(Source):
 
     def eval_set(self, files: Manifest, clips: int) -> ClipDataset:
         views = by_branch(self.views)
-        return ClipDataset(files, views, pack_opener(files), seed=0, train=False, clips_per_video=clips)
+        return ClipDataset(files, views, pack_opener(files, self.decoder), seed=0, train=False, clips_per_video=clips)
 
     def query_set(self, file: Path, branch: str) -> ClipDataset:
         """A query is a media file, not a pack's."""

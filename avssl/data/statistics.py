@@ -1,16 +1,69 @@
-"""The mean and deviation of a folder's spectrograms, per band."""
+"""The mean and deviation of a folder's spectrograms, per band, and the file that several runs share them by."""
 
 from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+from avssl.data.clips import AudioView
 from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.files import write_json
 from avssl.functional.seeding import seed_for
 from avssl.types import UserError
 
 LEAST_STD_DB = 1.0
 """A band that is always silent (above the codec's cut-off) must not blow up a later sound in it."""
+
+
+@dataclass(frozen=True)
+class BandStatistics:
+    """Mean and deviation in dB of each band over `clips` clips; `settings` are those of the spectrogram."""
+
+    mean_db: list[float]
+    std_db: list[float]
+    clips: int
+    settings: dict[str, Any]
+
+    @classmethod
+    def read(cls, file: Path) -> BandStatistics:
+        """Raises UserError where the file is none of `write`, or was changed since in its settings."""
+        try:
+            found = json.loads(file.read_text("utf-8"))
+            hash_ = found.pop("hash")
+            statistics = cls(**found)
+            numbers = [float(number) for number in (*statistics.mean_db, *statistics.std_db)]
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a file of statistics"
+            raise UserError(f"data.stats={file}: {reason}; allowed: a file from avssl-prep stats") from error
+        if len(numbers) != 2 * len(statistics.mean_db) or not all(map(math.isfinite, numbers)):
+            raise UserError(f"data.stats={file}: mean_db and std_db; allowed: a finite number for each band")
+        if hash_ != statistics.hash:
+            raise UserError(f"data.stats={file}: its settings do not have its hash; measure it anew")
+        return statistics
+
+    def write(self, file: Path) -> None:
+        write_json(file, {**asdict(self), "hash": self.hash})
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits of a hash of the settings."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def settings_of(view: AudioView) -> dict[str, Any]:
+    """What the numbers of a view's spectrogram depend on. UserError: its transform does not tell."""
+    settings = getattr(view.eval, "settings", None)
+    if settings is None:
+        kind = type(view.eval).__name__
+        raise UserError(f"data.stats: {kind} has no settings; allowed: a transform that tells them, as LogSpectrogram")
+    return {"sound_hz": view.rate_hz, **settings}
 
 
 def spectrogram_statistics(

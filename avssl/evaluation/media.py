@@ -39,7 +39,7 @@ def copy_clip(path: Path, start_s: float, clip_s: float, seconds: float, stem: P
     with Reader(path) as reader:
         frames = reader.frames([start + n / fps for n in range(count)], SHORT_SIDE)
         samples = reader.audio(start, count / fps, RATE_HZ) if info.has_audio else None
-    write_clip(stem.with_suffix(".mp4"), _even(frames), fps, None if samples is None else samples[0], RATE_HZ, crf=26)
+    write_clip(stem.with_suffix(".mp4"), even(frames), fps, None if samples is None else samples[0], RATE_HZ, crf=26)
     with whole(stem.with_suffix(".jpg")) as handle:
         imsave(handle, frames[count // 2].permute(1, 2, 0).contiguous().numpy(), format="jpg")
     if samples is not None:
@@ -47,7 +47,7 @@ def copy_clip(path: Path, start_s: float, clip_s: float, seconds: float, stem: P
     return seconds
 
 
-def _even(frames: UInt8[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t height width 3"]:
+def even(frames: UInt8[Tensor, "t 3 h w"]) -> UInt8[np.ndarray, "t height width 3"]:
     """h264 wants even sides: cut a row or a column."""
     height, width = (side - side % 2 for side in frames.shape[2:])
     return frames[:, :, :height, :width].permute(0, 2, 3, 1).contiguous().numpy()

@@ -65,6 +65,12 @@ def render(
     shown = {hit.verdict for section in sections for row in section.rows for hit in row.hits}
     legend = "".join(f"<span>{_badge(v)}</span>" for v in VERDICTS if v in shown and v != "unknown")
     body = "".join(_section(section) for section in sections)
+    head = f'<header><h1>{escape(title)}</h1>{_card(report) if report else ""}<p class="legend">{legend}</p></header>'
+    return document(title, f"{head}\n<main>{body}</main>")
+
+
+def document(title: str, body: str, head: str = "") -> str:
+    """A whole page in the house's style, whose `.clip` buttons play; `head` is HTML for its head."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -75,10 +81,10 @@ def render(
 <link rel="icon" href="data:,">
 <style>
 {STYLE.read_text("utf-8")}</style>
+{head}
 </head>
 <body>
-<header><h1>{escape(title)}</h1>{_card(report) if report else ""}<p class="legend">{legend}</p></header>
-<main>{body}</main>
+{body}
 <script>
 {SCRIPT.read_text("utf-8")}</script>
 </body>

@@ -16,7 +16,7 @@ from fuzz_reading import Memory, read_clips, read_picture
 
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.pyav import audio, probe
+from avssl.data.decode.readers import audio, probe
 from avssl.data.encode import write_clip
 from avssl.data.manifest import Manifest
 from avssl.data.scan import scan

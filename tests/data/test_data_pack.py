@@ -16,7 +16,8 @@ import torch
 from pack_data import FILMS, FORMATS, contents, film, make, settings, write_films
 
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.pyav import Reader, probe
+from avssl.data.decode.pyav import Reader
+from avssl.data.decode.readers import probe
 from avssl.data.manifest import SCHEMA, Manifest
 from avssl.data.pack.media import pictures
 from avssl.data.pack.opener import pack_opener

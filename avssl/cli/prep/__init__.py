@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-TASKS = ("scan", "clocks", "pack")
+TASKS = ("scan", "stats", "pack", "preview", "clocks")
 
 
 def main() -> None:

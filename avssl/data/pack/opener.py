@@ -6,9 +6,9 @@ from collections import OrderedDict
 from types import TracebackType
 
 from avssl.data.clips import Opener
-from avssl.data.decode import pyav
 from avssl.data.decode.backend import Reader
 from avssl.data.decode.media import DecodeError
+from avssl.data.decode.readers import open_reader
 from avssl.data.manifest import Manifest
 from avssl.data.pack.index import Index
 from avssl.data.pack.names import check_names, inside
@@ -20,11 +20,11 @@ from avssl.types import UserError
 OPEN_FILES = 32
 
 
-def pack_opener(manifest: Manifest) -> Opener:
-    """Opens the instances of a pack's manifest. Raises UserError for a pack that cannot be trusted."""
+def pack_opener(manifest: Manifest, decoder: str = "av") -> Opener:
+    """Opens the instances of a pack's manifest, mp4 files with `decoder`. UserError: a pack that cannot be trusted."""
     store = Store(manifest.root)
     settings = card_of(store)
-    return Mp4Opener(manifest) if settings.format == MP4 else ArrayOpener(store, settings, manifest.ids)
+    return Mp4Opener(manifest, decoder) if settings.format == MP4 else ArrayOpener(store, settings, manifest.ids)
 
 
 def card_of(store: Store) -> Settings:
@@ -34,25 +34,25 @@ def card_of(store: Store) -> Settings:
 class Mp4Opener:
     """Files of an mp4 pack; each process keeps the last few open. Raises UserError for names that lead out of it."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, decoder: str) -> None:
         if url := url_of(manifest.root):
             raise UserError(f"data.root={url}: a pack of mp4; allowed: one of shards or memmap, or a local folder")
-        self._root, self._paths = manifest.root, manifest.paths
+        self._root, self._paths, self._decoder = manifest.root, manifest.paths, decoder
         check_names(manifest.root / MANIFEST, self._paths)
-        self._open: OrderedDict[int, pyav.Reader] = OrderedDict()
+        self._open: OrderedDict[int, Reader] = OrderedDict()
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_open": OrderedDict()}
 
     def __call__(self, row: int) -> Reader:
-        reader = self._open.pop(row, None) or pyav.Reader(inside(self._root, self._paths[row]))
+        reader = self._open.pop(row, None) or open_reader(inside(self._root, self._paths[row]), self._decoder)
         return _Kept(reader, row, self._open)
 
 
 class _Kept:
     """A reader that stays open when it is done with, unless by an error."""
 
-    def __init__(self, reader: pyav.Reader, row: int, kept: OrderedDict[int, pyav.Reader]) -> None:
+    def __init__(self, reader: Reader, row: int, kept: OrderedDict[int, Reader]) -> None:
         self.frames, self.audio = reader.frames, reader.audio
         self._reader, self._row, self._kept = reader, row, kept
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+
+from avssl.data.transforms.limits import check_between
+from avssl.functional.checks import check
 
 
 class LogSpectrogram:
@@ -14,7 +17,9 @@ class LogSpectrogram:
 
     `bands` linear ones (the DC bin, then means of equally many neighbouring bins), or `n_mels` triangular ones on the
     HTK mel scale. `volume_jitter` scales the samples by a random factor of 1 +- that. n samples give n // hop frames.
-    Raises ValueError for bands that do not divide the bins.
+    `before` are steps that change the samples, each called with (samples, rate_hz), `after` steps that change the
+    normalised spectrogram; both have names, to be set and replaced by, and go in order; null steps do nothing.
+    Raises ValueError for bands that do not divide the bins, and for other values that are not allowed.
     """
 
     def __init__(
@@ -28,19 +33,30 @@ class LogSpectrogram:
         mean: Sequence[float | int] | None = None,
         std: Sequence[float | int] | None = None,
         volume_jitter: float | int = 0.0,
+        before: Mapping[str, Callable[[Tensor, int], Tensor] | None] | None = None,
+        after: Mapping[str, Callable[[Tensor], Tensor] | None] | None = None,
     ) -> None:
+        numbers = {"rate_hz": rate_hz, "n_fft": n_fft, "hop": hop, "bands": bands, "n_mels": n_mels or 1}
+        for name, value in numbers.items():
+            check(name, value, isinstance(value, int) and value >= 1, "whole numbers from 1")
+        check_between("top_db", top_db, 0)
+        check_between("volume_jitter", volume_jitter, 0, 1)
         self.bands = n_mels or bands
         if n_mels is None and n_fft // 2 % (bands - 1):
             raise ValueError(f"bands={bands}: allowed are 1 + the divisors of n_fft / 2 = {n_fft // 2}")
         self._filters = mel_filters(rate_hz, n_fft, n_mels) if n_mels else None
         self._window = torch.hann_window(n_fft)
-        self._n_fft, self._hop, self._top_db, self._volume_jitter = n_fft, hop, top_db, volume_jitter
+        self._rate_hz, self._n_mels, self._volume_jitter = rate_hz, n_mels, volume_jitter
+        self._n_fft, self._hop, self._top_db = n_fft, hop, top_db
+        self._before, self._after = (_steps(name, steps) for name, steps in (("before", before), ("after", after)))
         if (mean is None) != (std is None) or any(v is not None and len(v) != self.bands for v in (mean, std)):
             raise ValueError(f"mean and std must both have {self.bands} values, one per band, or both be None")
         self._mean = torch.tensor(list(mean or [0.0] * self.bands))[:, None]
         self._std = torch.tensor(list(std or [1.0] * self.bands))[:, None]
 
     def __call__(self, samples: Float32[Tensor, "1 n"]) -> Float32[Tensor, "1 bands frames"]:
+        for change in self._before:
+            samples = change(samples, self._rate_hz)
         if self._volume_jitter:
             samples = samples * (1 + self._volume_jitter * (2 * torch.rand(()) - 1))
         spectrum = torch.stft(samples, self._n_fft, self._hop, window=self._window, return_complex=True)
@@ -49,7 +65,37 @@ class LogSpectrogram:
         power = linear_bands(power, self.bands) if self._filters is None else self._filters @ power
         decibels = 10 * power.clamp_min(1e-10).log10()
         decibels = decibels.clamp_min(decibels.amax() - self._top_db)
-        return (decibels - self._mean) / self._std
+        levels = (decibels - self._mean) / self._std
+        for hide in self._after:
+            levels = hide(levels)
+        return levels
+
+    @property
+    def settings(self) -> dict[str, int | float | None]:
+        """What its numbers depend on, statistics and augmentations aside."""
+        names = ("rate_hz", "n_fft", "hop", "n_mels", "top_db")
+        return {"bands": self.bands, **{name: getattr(self, f"_{name}") for name in names}}
+
+    @property
+    def band_hz(self) -> Float32[Tensor, " bands"]:
+        """The frequency in Hz of each band's middle."""
+        bins = torch.linspace(0, self._rate_hz / 2, self._n_fft // 2 + 1)
+        if self._n_mels:
+            return mel_points(self._rate_hz, self._n_mels)[1:-1]
+        return linear_bands(bins[None, :, None], self.bands)[0, :, 0]
+
+    def denormalise(self, levels: Float32[Tensor, "1 bands frames"]) -> Float32[Tensor, "1 bands frames"]:
+        """The dB of what the transform gave."""
+        return levels * self._std + self._mean
+
+
+def _steps(name: str, steps: Mapping[str, Callable | None] | None) -> list[Callable]:
+    allowed = "steps by name, {name: {_target_: ...}}"
+    check(name, steps, steps is None or isinstance(steps, Mapping), allowed)
+    given = {key: step for key, step in (steps or {}).items() if step is not None}
+    for key, step in given.items():
+        check(f"{name}.{key}", step, callable(step), "a step, {_target_: ...}, or null")
+    return list(given.values())
 
 
 def linear_bands(power: Float[Tensor, "1 bins frames"], bands: int) -> Float[Tensor, "1 bands frames"]:
@@ -59,9 +105,14 @@ def linear_bands(power: Float[Tensor, "1 bins frames"], bands: int) -> Float[Ten
 
 def mel_filters(rate_hz: int, n_fft: int, n_mels: int) -> Float[Tensor, "n_mels bins"]:
     """Triangles of height 1 between neighbouring points that are equally spaced on the HTK mel scale, 0 to rate / 2."""
-    top_mel = 2595 * torch.log10(torch.tensor(1 + rate_hz / 2 / 700))
-    points = 700 * (10 ** (torch.linspace(0, 1, n_mels + 2) * top_mel / 2595) - 1)
+    points = mel_points(rate_hz, n_mels)
     bins = torch.linspace(0, rate_hz / 2, n_fft // 2 + 1)
     width = points.diff()[:, None]
     offset = bins - points[:, None]
     return torch.minimum(offset[:-2] / width[:-1], -offset[2:] / width[1:]).clamp_min(0)
+
+
+def mel_points(rate_hz: int, n_mels: int) -> Float[Tensor, " points"]:
+    """Starts, middles and ends in Hz of the triangles: n_mels + 2 points."""
+    top_mel = 2595 * torch.log10(torch.tensor(1 + rate_hz / 2 / 700))
+    return 700 * (10 ** (torch.linspace(0, 1, n_mels + 2) * top_mel / 2595) - 1)

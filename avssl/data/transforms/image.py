@@ -9,7 +9,8 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchvision.transforms import v2
 
-from avssl.data.transforms.video import IMAGENET_MEAN, IMAGENET_STD
+from avssl.data.transforms.limits import check_between, check_colours, check_crop, check_range
+from avssl.data.transforms.video import IMAGENET_MEAN, IMAGENET_STD, pixels
 
 
 class ImageTrain:
@@ -18,6 +19,7 @@ class ImageTrain:
     `area` is the range of the crop's share of the picture; `jitter` the strengths of brightness, contrast, saturation
     and hue; `flip`, `jitter_share`, `grey`, `blur` and `solarize` are probabilities, `sigma` the range of the blur's
     deviation in pixels. Chen et al., arXiv 2002.05709; solarisation from Grill et al., arXiv 2006.07733.
+    UserError: a value that is not allowed.
     """
 
     def __init__(
@@ -35,6 +37,12 @@ class ImageTrain:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        check_crop(size, area, ratio)
+        check_colours(jitter)
+        shares = {"flip": flip, "jitter_share": jitter_share, "grey": grey, "blur": blur, "solarize": solarize}
+        for name, value in shares.items():
+            check_between(name, value, 0, 1)
+        check_range("sigma", sigma, 0.01, 1000)
         (least, most), (narrow, wide) = area, ratio
         steps: list[Callable] = [v2.RandomResizedCrop(size, scale=(least, most), ratio=(narrow, wide), antialias=True)]
         if flip:
@@ -49,10 +57,14 @@ class ImageTrain:
         if solarize:
             steps.append(v2.RandomSolarize(128, solarize))
         self._steps = v2.Compose(steps)
-        self._normalise = _normaliser(mean, std)
+        self._normalise, self._mean, self._std = _normaliser(mean, std), mean, std
 
     def __call__(self, image: UInt8[Tensor, "3 h w"]) -> Float32[Tensor, "3 size size"]:
         return self._normalise(self._steps(image))
+
+    def denormalise(self, image: Float32[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
+        """The picture that the network sees."""
+        return pixels(image, self._mean, self._std)
 
 
 class ImageEval:
@@ -66,10 +78,14 @@ class ImageEval:
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
         self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
-        self._normalise = _normaliser(mean, std)
+        self._normalise, self._mean, self._std = _normaliser(mean, std), mean, std
 
     def __call__(self, image: UInt8[Tensor, "3 h w"]) -> Float32[Tensor, "3 size size"]:
         return self._normalise(self._steps(image))
+
+    def denormalise(self, image: Float32[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
+        """The picture that the network sees."""
+        return pixels(image, self._mean, self._std)
 
 
 def _normaliser(mean: Sequence[float | int], std: Sequence[float | int]) -> Callable[[Tensor], Tensor]:

@@ -9,6 +9,8 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torchvision.transforms import v2
 
+from avssl.data.transforms.limits import check_between, check_colours, check_crop
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -17,7 +19,8 @@ class VideoTrain:
     """Random resized crop, flip and colour jitter, the same for all frames, then normalisation.
 
     `area` is the range of the crop's share of the picture; `jitter` the strengths of brightness, contrast, saturation
-    and hue; `degrees`, `translate` (share of the size) and `shear` (degrees) those of a random affine motion.
+    and hue, `flip` the probability that it is mirrored; `degrees`, `translate` (share of the size) and `shear`
+    (degrees) are those of a random affine motion. UserError: a value that is not allowed.
     """
 
     def __init__(
@@ -33,6 +36,11 @@ class VideoTrain:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        check_crop(size, area, ratio)
+        check_colours(jitter)
+        check_between("flip", flip, 0, 1)
+        for name, value, most in (("degrees", degrees, 180), ("translate", translate, 1), ("shear", shear, 90)):
+            check_between(name, value, 0, most)
         (least, most), (narrow, wide) = area, ratio
         steps: list[Callable] = [v2.RandomResizedCrop(size, scale=(least, most), ratio=(narrow, wide), antialias=True)]
         if flip:
@@ -43,10 +51,14 @@ class VideoTrain:
         if any(jitter):
             steps.append(v2.ColorJitter(*jitter))
         self._steps = v2.Compose(steps)
-        self._normalise = _Normalise(mean, std)
+        self._normalise, self._mean, self._std = _Normalise(mean, std), mean, std
 
     def __call__(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "3 t size size"]:
         return self._normalise(self._steps(frames))
+
+    def denormalise(self, clip: Float32[Tensor, "3 t h w"]) -> UInt8[Tensor, "t 3 h w"]:
+        """The frames that the network sees."""
+        return pixels(clip, self._mean, self._std).transpose(0, 1)
 
 
 class VideoEval:
@@ -60,10 +72,14 @@ class VideoEval:
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
         self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
-        self._normalise = _Normalise(mean, std)
+        self._normalise, self._mean, self._std = _Normalise(mean, std), mean, std
 
     def __call__(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "3 t size size"]:
         return self._normalise(self._steps(frames))
+
+    def denormalise(self, clip: Float32[Tensor, "3 t h w"]) -> UInt8[Tensor, "t 3 h w"]:
+        """The frames that the network sees."""
+        return pixels(clip, self._mean, self._std).transpose(0, 1)
 
 
 class _Normalise:
@@ -75,3 +91,12 @@ class _Normalise:
 
     def __call__(self, frames: Tensor) -> Tensor:
         return torch.addcmul(self._shift, frames.transpose(0, 1).float(), self._scale)
+
+
+def pixels(
+    values: Float32[Tensor, "3 *rest"], mean: Sequence[float | int], std: Sequence[float | int]
+) -> UInt8[Tensor, "3 *rest"]:
+    """Normalised colours as bytes again."""
+    shape = (3, *[1] * (values.ndim - 1))
+    share = values * torch.tensor(tuple(std)).view(shape) + torch.tensor(tuple(mean)).view(shape)
+    return (255 * share).round().clamp(0, 255).to(torch.uint8)

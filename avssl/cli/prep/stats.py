@@ -1,0 +1,39 @@
+"""avssl-prep stats: the mean and deviation of a folder's spectrograms, for runs that shall share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from avssl.cli.assemble import console
+from avssl.cli.common import command
+from avssl.cli.prep.folder import usable_files
+from avssl.cli.statistics import first_sound, measured
+from avssl.data.statistics import BandStatistics, settings_of
+from avssl.functional.checks import check
+from avssl.types import UserError
+
+
+@command("prep/stats")
+def main(config: DictConfig) -> None:
+    check("clips", config.clips, isinstance(config.clips, int) and config.clips >= 1, "whole numbers from 1")
+    out = Path(config.out).expanduser()
+    if out.suffix != ".json":
+        raise UserError(f"out={out}; allowed: a file that ends in .json")
+    source, found = usable_files(config)
+    if (sound := first_sound(source)) is None:
+        raise UserError("data: no view of it is sound; allowed: a data set with sound, as data=folder")
+    mean, std = measured(config, found.files, *sound, config.clips)
+    statistics = BandStatistics(mean, std, min(config.clips, len(found.files.ids)), settings_of(sound[1]))
+    statistics.write(out)
+    low, high = min(mean), max(mean)
+    console.print(
+        f"{len(mean)} bands of {statistics.clips} clips: means {low:.1f} to {high:.1f} dB, deviations "
+        f"{min(std):.1f} to {max(std):.1f} dB"
+    )
+    console.print(f"statistics {out}\nto use them: avssl-train data.stats={out}", markup=False)
+
+
+if __name__ == "__main__":
+    main()
