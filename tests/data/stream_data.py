@@ -15,6 +15,8 @@ from torch import Tensor
 from avssl.data.clips import ClipDataset, Opener, VideoView
 from avssl.data.decode.backend import Reader
 from avssl.data.manifest import SCHEMA, Manifest
+from avssl.data.samples import Sample, stack
+from avssl.types import Batch
 
 SIZE, FRAMES = 16, 50
 
@@ -110,3 +112,9 @@ def mapped_set(root: Path, rows: int, failing: tuple[int, int] | None = None, tr
         train=train,
         clips_per_video=4,
     )
+
+
+def stacked_in_place(samples: Sequence[Sample]) -> tuple[Batch, bool]:
+    """The batch, and whether its values lie in shared memory before they are sent."""
+    batch = stack(samples)
+    return batch, batch.views["video"].is_shared()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from stream_data import Counting, mapped_set
+from stream_data import Counting, mapped_set, stacked_in_place
+from torch.utils.data import DataLoader
 
 from avssl.data.clip_files import FileOpener
 from avssl.data.clips import AudioView, ClipDataset, VideoView
@@ -21,6 +22,7 @@ from avssl.data.scan import scan
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.video import VideoEval, VideoTrain
 from avssl.data.watch import watched
+from avssl.data.workers import worker_context
 from avssl.types import Batch, UserError
 
 SOUND = LogSpectrogram(volume_jitter=0.1)
@@ -79,11 +81,21 @@ def test_an_embedded_clip_does_not_depend_on_the_others_of_its_batch(manifest: M
         assert all(view[0].equal(whole.batch.views[name][n]) for name, view in single.batch.views.items())
 
 
-def test_batches_come_in_memory_that_the_worker_filled(tmp_path: Path) -> None:
-    loader = train_loader(mapped_set(tmp_path, 8), EpochSampler(8, 4, 1, seed=0), 1)
-    for batch in batches(loader):
-        assert batch.views["video"].is_shared()
-        assert batch.views["video"].shape == (4, 8, 3, 16, 16)
+def test_a_worker_stacks_where_the_main_process_sees_it(tmp_path: Path) -> None:
+    keys = [[ClipKey(0, row, 0) for row in range(4)]]
+    loader = DataLoader(
+        mapped_set(tmp_path, 8),
+        batch_sampler=keys,
+        num_workers=1,
+        collate_fn=stacked_in_place,
+        multiprocessing_context=worker_context(),
+    )
+    (told,) = list(loader)
+    batch, shared = told
+    assert shared
+    assert batch.views["video"].shape == (4, 8, 3, 16, 16)
+    assert not stacked_in_place([mapped_set(tmp_path, 8)[key] for key in keys[0]])[1]
+    assert batch.views["video"].equal(stacked_in_place([mapped_set(tmp_path, 8)[k] for k in keys[0]])[0].views["video"])
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGSEGV])

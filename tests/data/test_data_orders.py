@@ -88,8 +88,8 @@ def test_one_clip_per_open_is_the_stream_of_before() -> None:
 def test_long_run_shares_are_those_of_the_weights_as_far_as_distinctness_allows(
     weights: list[int], batch_size: int, expected: list[float]
 ) -> None:
-    order, passes = weighted(*weights, batch_size=batch_size), 2000
-    torch.testing.assert_close(shares(order.weights, batch_size), torch.tensor(expected, dtype=torch.float64))
+    order, passes = weighted(*weights, batch_size=batch_size), 1000
+    assert shares(order.weights, batch_size).tolist() == pytest.approx(expected)
     counts, steps = torch.zeros(len(weights)), len(weights) // batch_size
     for seed in range(passes):
         of_pass = order(seed).bincount(minlength=len(weights))
@@ -107,11 +107,11 @@ def test_equal_weights_show_no_instance_twice_in_a_pass() -> None:
 
 def test_any_two_instances_meet_about_equally_often() -> None:
     order, together = weighted(1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, batch_size=3), Counter[tuple[int, int]]()
-    for seed in range(2000):
+    for seed in range(1000):
         for batch in order(seed).view(4, 3).tolist():
             together.update(pair for pair in ((a, b) for a in batch for b in batch) if pair[0] < pair[1])
     # 4 batches of 3 pairs each over 15 pairs
-    assert {pair: count / 2000 for pair, count in together.items()} == pytest.approx(
+    assert {pair: count / 1000 for pair, count in together.items()} == pytest.approx(
         {(a, b): 0.8 for a in range(6) for b in range(a + 1, 6)}, abs=0.1
     )
 
