@@ -111,6 +111,8 @@ def test_broken_pictures_and_bombs_have_a_status(tmp_path: Path) -> None:
     assert len(found) == len(originals) + len(bombs) + PICTURES
     assert {status for path, status in found.items() if path.startswith("0 originals")} == {"ok"}
     assert {status for path, status in found.items() if path.startswith("1 bombs")} == {"unreadable"}
+    details = dict(zip(shots.column("path"), shots.column("detail"), strict=True))
+    assert all("pixels (AVSSL_MAX_PIXELS)" in details[f"1 bombs/{bomb.name}"] for bomb in bombs)
     assert memory.grown < 100
     assert memory.largest_child < OWN_MB + LIMIT_MB
     ended = Counter(map(read_picture, mutants))

@@ -88,7 +88,8 @@ def lists(trap: Trap) -> dict[str, str]:
     for kind, target in (("file", str(trap.canary)), ("http", f"{trap.url}/x.mp4")):
         made |= {
             f"hls {kind}": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n",
-            f"hls map {kind}": f'#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI="{target}"\n#EXTINF:2,\n{target}\n',
+            f"hls map {kind}": f'#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI="{target}"\n#EXTINF:2,\n{target}\n'
+            "#EXT-X-ENDLIST\n",
             f"concat {kind}": f"ffconcat version 1.0\nfile '{target}'\n",
             f"dash {kind}": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
             f'mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="video/mp4"><Representation id="0" '
@@ -198,7 +199,7 @@ def test_nothing_that_a_file_names_is_opened_or_asked_for(tmp_path: Path, trap: 
             (root / f"{name}.{extension}").write_bytes(content)
     trap.sprung()  # the lines above have read the canary
     listing = {path.name: Listed("") for path in root.iterdir()}  # whatever their names end in
-    manifest = scan(root, require=[], min_duration_s=0, check="decode", listing=listing)
+    manifest = scan(root, require=[], min_duration_s=0, check="decode", listing=listing, workers=1, timeout_s=10)
     assert len(manifest) == len(listing)
     assert not trap.sprung()
     good = {path for path, status in zip(manifest.paths, manifest.column("status"), strict=True) if status == "ok"}
