@@ -12,14 +12,14 @@ from data_decoding import FPS, FRAMES, RATE_HZ, SHORT_SIDE, SOUND_S, Clip, Row, 
 
 from avssl.data.clip_files import FileOpener
 from avssl.data.clips import AudioView, ClipDataset, VideoView
-from avssl.data.inspect import describe
-from avssl.data.loader import batches, train_loader
 from avssl.data.manifest import Manifest
 from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.run import pack
 from avssl.data.pack.settings import MEMMAP, MP4, SHARDS, Settings
-from avssl.data.sampler import EpochSampler
 from avssl.data.scan import scan
+from avssl.data.scanning.inspect import describe
+from avssl.data.stream.loader import batches, train_loader
+from avssl.data.stream.sampler import EpochSampler
 from avssl.data.synthetic import write_synthetic
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.video import VideoEval, VideoTrain

@@ -20,9 +20,9 @@ from rich.progress import MofNCompleteColumn, Progress
 from torch import nn
 
 from avssl import distributed
-from avssl.data.columns import in_split
 from avssl.data.packed import is_pack
 from avssl.data.source import Found, Source
+from avssl.data.stream.columns import in_split
 from avssl.models.joint import Encoders
 from avssl.training.checkpoint import Checkpoint, load
 from avssl.types import UserError, branch_of

@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
 from avssl.cli.assemble import console
-from avssl.data.columns import order_of, too_heavy
-from avssl.data.orders import Weighted
-from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
+from avssl.data.stream.columns import order_of, too_heavy
+from avssl.data.stream.orders import Weighted
+from avssl.data.stream.sampler import EpochSampler
 from avssl.models.batch_norm import synchronise
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Checkpoint

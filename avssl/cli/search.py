@@ -11,8 +11,8 @@ from rich.table import Table
 
 from avssl.cli.assemble import console, fingerprint, load_encoders, make_source, without_training
 from avssl.cli.common import command
-from avssl.data.samples import Broken, ClipKey
 from avssl.data.source import Source
+from avssl.data.stream.samples import Broken, ClipKey
 from avssl.evaluation.embeddings import Embeddings
 from avssl.models.joint import Encoders
 from avssl.neighbors import InnerProductIndex

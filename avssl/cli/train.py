@@ -29,10 +29,10 @@ from avssl.cli.display import TrainingDisplay
 from avssl.cli.rehearsal import rehearse
 from avssl.cli.resume import check_same_training, resume_point
 from avssl.cli.statistics import fill_statistics
-from avssl.data.loader import batches, train_loader
 from avssl.data.pack.store import url_of
-from avssl.data.sampler import EpochSampler
 from avssl.data.source import Files
+from avssl.data.stream.loader import batches, train_loader
+from avssl.data.stream.sampler import EpochSampler
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import LAST, Checkpoint, Position, load, save
 from avssl.training.loop import Trainer, Unpacked

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from avssl.data.clips import ClipDataset, VideoView, View, min_duration
 from avssl.data.decode.backend import Reader
 from avssl.data.decode.readers import check_decoder, open_reader
-from avssl.data.inspect import describe
 from avssl.data.manifest import Manifest
 from avssl.data.scan import scan
+from avssl.data.scanning.inspect import describe
 from avssl.data.source import Found, Source, by_branch
 from avssl.types import UserError
 

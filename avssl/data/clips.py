@@ -14,7 +14,7 @@ from torch import Tensor
 from avssl.data.decode.backend import Reader
 from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
-from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
+from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.functional.seeding import seed_for
 
 Transform = Callable[[Tensor], Tensor]

@@ -9,7 +9,7 @@ import torch
 
 from avssl.data.clips import VideoView
 from avssl.data.pictures import ImageView, Take
-from avssl.data.samples import ClipKey
+from avssl.data.stream.samples import ClipKey
 from avssl.functional.seeding import seed_for
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from avssl.data.clips import VideoView
 from avssl.data.pictures import ImageView, PictureSet, Take
-from avssl.data.samples import ClipKey
 from avssl.data.shot_scan import look, row_of, scan_pictures
 from avssl.data.shots import Shots
 from avssl.data.source import Found, Source, by_branch
+from avssl.data.stream.samples import ClipKey
 from avssl.functional.checks import check
 from avssl.types import UserError
 

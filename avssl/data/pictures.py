@@ -15,8 +15,8 @@ from avssl.data.clips import VideoView
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import Reader
-from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.data.shots import Shots
+from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.functional.seeding import seed_for
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from avssl.data.content import find_duplicates
-from avssl.data.earlier import Earlier, earlier_manifest
-from avssl.data.folder import EXTENSIONS, media_files
-from avssl.data.inspect import CHECKS, describe, printable, row_of
-from avssl.data.isolated import Failed, isolated
-from avssl.data.journal import Journal, table_of
 from avssl.data.listing import Listed
 from avssl.data.manifest import Manifest, label_of
+from avssl.data.scanning.content import find_duplicates
+from avssl.data.scanning.earlier import Earlier, earlier_manifest
+from avssl.data.scanning.folder import EXTENSIONS, media_files
+from avssl.data.scanning.inspect import CHECKS, describe, printable, row_of
+from avssl.data.scanning.isolated import Failed, isolated
+from avssl.data.scanning.journal import Journal, table_of
 from avssl.data.status import DEFAULT, Limits, statuses
 from avssl.functional.checks import check_choice
 from avssl.types import UserError

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from avssl.data.content import mark_duplicates
 from avssl.data.decode.image import EXTENSIONS as PICTURES
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.timeline import frame_times
-from avssl.data.folder import media_files
-from avssl.data.isolated import Failed, isolated
 from avssl.data.manifest import UNREADABLE, label_of
+from avssl.data.scanning.content import mark_duplicates
+from avssl.data.scanning.folder import media_files
+from avssl.data.scanning.isolated import Failed, isolated
 from avssl.data.shots import SCHEMA, Shots, mark_repeated, read_table
 from avssl.types import UserError
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
+from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.types import branch_of
 
 

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from avssl.data.clips import AudioView
-from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.data.stream.samples import Broken, ClipKey, Sample
 from avssl.files import write_json
 from avssl.functional.seeding import seed_for
 from avssl.types import UserError

@@ -17,10 +17,10 @@ from rich.progress import track
 from torch import Tensor
 
 from avssl import distributed
-from avssl.data.loader import eval_loader
-from avssl.data.samples import Broken, ClipKey
 from avssl.data.source import EvalSet
-from avssl.data.watch import watched
+from avssl.data.stream.loader import eval_loader
+from avssl.data.stream.samples import Broken, ClipKey
+from avssl.data.stream.watch import watched
 from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
 from avssl.files import whole, write_json
 from avssl.models.joint import Encoders

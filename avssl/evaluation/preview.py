@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from avssl.data.clips import AudioView, VideoView
-from avssl.data.samples import Broken, ClipKey, Sample
 from avssl.data.source import Found, Source, by_branch
+from avssl.data.stream.samples import Broken, ClipKey, Sample
 from avssl.evaluation.inline import spectrogram, strip
 from avssl.evaluation.media import FPS, RATE_HZ, SHORT_SIDE
 from avssl.evaluation.preview_facts import facts_of, pitch_ticks, play, starts_of

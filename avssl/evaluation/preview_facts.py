@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from avssl.data.clips import ClipDataset
-from avssl.data.samples import ClipKey, Sample
 from avssl.data.source import EvalSet
+from avssl.data.stream.samples import ClipKey, Sample
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.evaluation.inline import movie, sound, spectrogram, strip
 from avssl.evaluation.media import RATE_HZ, SHORT_SIDE

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from avssl.data.inspect import describe
+from avssl.data.scanning.inspect import describe
 
 
 def reads_nowhere() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from avssl.data.clips import ClipDataset, Opener, VideoView
 from avssl.data.decode.backend import Reader
 from avssl.data.manifest import SCHEMA, Manifest
-from avssl.data.samples import Sample, stack
+from avssl.data.stream.samples import Sample, stack
 from avssl.types import Batch
 
 SIZE, FRAMES = 16, 50

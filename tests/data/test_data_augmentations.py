@@ -14,7 +14,7 @@ from avssl.cli.assemble import make_source
 from avssl.cli.common import CONFIGS
 from avssl.data.decode.readers import audio
 from avssl.data.encode import write_clip
-from avssl.data.samples import ClipKey, Sample
+from avssl.data.stream.samples import ClipKey, Sample
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.background import BackgroundMix, recordings
 from avssl.data.transforms.spec_augment import SpecAugment

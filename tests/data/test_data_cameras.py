@@ -14,12 +14,12 @@ from cameras_data import write_clock, write_level
 
 from avssl.data.cameras import Cameras
 from avssl.data.clips import VideoView
-from avssl.data.loader import batches, train_loader
 from avssl.data.pictures import ImageView, PictureSet
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import Broken, ClipKey, Sample
 from avssl.data.shots import Shots
 from avssl.data.source import Found
+from avssl.data.stream.loader import batches, train_loader
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import Broken, ClipKey, Sample
 from avssl.types import Batch, UserError
 
 LEVELS = {"a": 10, "b": 60, "c": 110, "d": 160}

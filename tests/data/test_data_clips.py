@@ -11,12 +11,12 @@ import torch
 
 from avssl.data.clip_files import FileOpener
 from avssl.data.clips import AudioView, ClipDataset, VideoView, View, around, min_duration
-from avssl.data.loader import batches, eval_loader, train_loader
 from avssl.data.manifest import Manifest
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import Broken, ClipKey, Sample, collate, collate_eval
 from avssl.data.scan import scan
 from avssl.data.statistics import spectrogram_statistics
+from avssl.data.stream.loader import batches, eval_loader, train_loader
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import Broken, ClipKey, Sample, collate, collate_eval
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.video import VideoEval, VideoTrain
 from avssl.types import UserError

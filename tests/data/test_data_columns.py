@@ -9,10 +9,10 @@ import pytest
 import torch
 from stream_data import manifest_of
 
-from avssl.data.columns import in_split, order_of, too_heavy, weights_of
 from avssl.data.manifest import Manifest
-from avssl.data.orders import ByShard, Shuffled, Weighted
 from avssl.data.shots import Shots
+from avssl.data.stream.columns import in_split, order_of, too_heavy, weights_of
+from avssl.data.stream.orders import ByShard, Shuffled, Weighted
 from avssl.types import UserError
 
 COLUMNS: dict[str, Any] = {

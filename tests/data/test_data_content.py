@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avssl.data import content as module
-from avssl.data.content import content_hash, find_duplicates, mark_duplicates
+from avssl.data.scanning import content as module
+from avssl.data.scanning.content import content_hash, find_duplicates, mark_duplicates
 
 MIB = 1 << 20
 

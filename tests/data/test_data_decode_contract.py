@@ -19,8 +19,8 @@ from avssl.data.decode.opened import open_streams
 from avssl.data.decode.readers import DECODERS, audio, check_decoder, frames, open_reader
 from avssl.data.decode.sound import resample
 from avssl.data.manifest import Manifest
-from avssl.data.samples import Broken, ClipKey, Sample
 from avssl.data.scan import describe
+from avssl.data.stream.samples import Broken, ClipKey, Sample
 from avssl.types import UserError
 
 OTHERS = ("torchcodec", "decord")

@@ -18,8 +18,8 @@ from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.images import Images
 from avssl.data.pictures import ImageView
-from avssl.data.samples import ClipKey, Sample
 from avssl.data.source import by_branch
+from avssl.data.stream.samples import ClipKey, Sample
 from avssl.data.transforms.image import ImageEval, ImageTrain
 
 STILL = {"flip": 0.0, "jitter": [0.0, 0.0, 0.0, 0.0], "grey": 0.0, "blur": 0.0, "mean": [0.0] * 3, "std": [1.0] * 3}

@@ -7,8 +7,8 @@ import multiprocessing
 import pytest
 from killers import DEADLY, OUTCOMES, length
 
-from avssl.data import worker as module
-from avssl.data.isolated import Failed, isolated
+from avssl.data.scanning import worker as module
+from avssl.data.scanning.isolated import Failed, isolated
 from avssl.types import UserError
 
 QUIET = [f"name {number}" for number in range(30)]

@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader
 
 from avssl.data.clip_files import FileOpener
 from avssl.data.clips import AudioView, ClipDataset, VideoView
-from avssl.data.loader import batches, eval_loader, train_loader
 from avssl.data.manifest import Manifest
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import ClipKey
 from avssl.data.scan import scan
+from avssl.data.stream.loader import batches, eval_loader, train_loader
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import ClipKey
+from avssl.data.stream.watch import watched
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.video import VideoEval, VideoTrain
-from avssl.data.watch import watched
 from avssl.data.workers import worker_context
 from avssl.types import Batch, UserError
 

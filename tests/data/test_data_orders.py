@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from avssl.data.orders import ByShard, Order, Shuffled, Weighted, shares, times_before
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import ClipKey
+from avssl.data.stream.orders import ByShard, Order, Shuffled, Weighted, shares, times_before
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import ClipKey
 
 ROWS, BATCH = 26, 8
 SHARDS = [f"shard{(7 * row) % 5}" for row in range(ROWS)]

@@ -20,15 +20,15 @@ from pack_data import FILMS, FORMATS, make, write_films
 
 from avssl.data.clip_files import Clips
 from avssl.data.clips import AudioView, VideoView, View
-from avssl.data.loader import batches, train_loader
 from avssl.data.manifest import Manifest
 from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
 from avssl.data.pack.store import Store, url_of
 from avssl.data.packed import Packed, is_pack
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import Broken, ClipKey, Sample
+from avssl.data.stream.loader import batches, train_loader
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import Broken, ClipKey, Sample
 from avssl.types import UserError
 
 

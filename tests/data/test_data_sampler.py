@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import ClipKey
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import ClipKey
 from avssl.types import UserError
 
 

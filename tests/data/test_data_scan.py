@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avssl.data.content import content_hash
 from avssl.data.encode import write_clip
 from avssl.data.listing import Listed
 from avssl.data.manifest import SCHEMA, Manifest, instance_id
 from avssl.data.scan import scan
+from avssl.data.scanning.content import content_hash
 from avssl.types import UserError
 
 

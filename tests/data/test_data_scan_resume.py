@@ -19,10 +19,10 @@ from killers import OUTCOMES, describe_or_die
 
 from avssl.data import scan as module
 from avssl.data.encode import write_clip
-from avssl.data.inspect import describe
 from avssl.data.listing import Listed
 from avssl.data.manifest import Manifest, instance_id
 from avssl.data.scan import scan
+from avssl.data.scanning.inspect import describe
 from avssl.types import UserError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from avssl.data.inspect import row_of
 from avssl.data.manifest import SCHEMA, Manifest
+from avssl.data.scanning.inspect import row_of
 from avssl.data.status import Limits, status_of, statuses
 from avssl.types import UserError
 

@@ -15,8 +15,8 @@ from avssl.data.clip_files import Clips
 from avssl.data.clips import AudioView, VideoView
 from avssl.data.images import Images
 from avssl.data.pictures import ImageView
-from avssl.data.samples import ClipKey, Sample
 from avssl.data.source import Source
+from avssl.data.stream.samples import ClipKey, Sample
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.image import ImageEval, ImageTrain
 from avssl.data.transforms.video import VideoEval, VideoTrain

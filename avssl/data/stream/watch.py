@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from avssl.data.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.data.source import EvalSet
+from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.types import UserError
 
 IDLE = -1

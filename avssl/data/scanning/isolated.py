@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+from avssl.data.scanning.worker import Failed, Worker, attempt
 from avssl.data.status import TIMEOUT
-from avssl.data.worker import Failed, Worker, attempt
 from avssl.functional.checks import check
 
 __all__ = ["Failed", "isolated"]

@@ -8,8 +8,8 @@ from itertools import islice
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from avssl.data.orders import Order, Shuffled, times_before
-from avssl.data.samples import ClipKey
+from avssl.data.stream.orders import Order, Shuffled, times_before
+from avssl.data.stream.samples import ClipKey
 from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 from avssl.types import UserError

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from avssl.data.inspect import printable, stamp
 from avssl.data.manifest import SCHEMA, Manifest, written_root
+from avssl.data.scanning.inspect import printable, stamp
 from avssl.data.status import DERIVED, DUPLICATE
 from avssl.types import UserError
 

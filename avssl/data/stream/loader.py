@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from avssl.data.sampler import EpochSampler
-from avssl.data.samples import Broken, ClipKey, KeyedSet, collate_eval, collate_steps
 from avssl.data.source import EvalSet
-from avssl.data.watch import Watched, watched
+from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, collate_eval, collate_steps
+from avssl.data.stream.watch import Watched, watched
 from avssl.data.workers import worker_context
 from avssl.functional.checks import check
 from avssl.types import Batch, UserError

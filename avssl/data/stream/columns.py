@@ -11,8 +11,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from avssl.data.manifest import Manifest
-from avssl.data.orders import ByShard, Order, Shuffled, Weighted
 from avssl.data.source import Files
+from avssl.data.stream.orders import ByShard, Order, Shuffled, Weighted
 from avssl.functional.checks import check, check_choice
 from avssl.types import UserError
 

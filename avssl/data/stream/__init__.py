@@ -1,0 +1,1 @@
+"""In which order clips come, and the workers that decode them."""
