@@ -29,7 +29,7 @@ lint: setup
 	.venv/bin/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 $(PY) -m pytest  # tests start processes of their own
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile  # one thread each: tests start processes of their own
 
 clean:
 	rm -rf .venv .uv $(DEMO) dist build
