@@ -104,7 +104,7 @@ def _add_video(
 
 
 def _add_audio(container: OutputContainer, rate_hz: int) -> AudioStream:
-    stream = container.add_stream("aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast", "aac_pns": "0"})
+    stream = container.add_stream("aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast"})
     stream.bit_rate = min(4 * rate_hz, 128_000)  # 4 bits a sample; the format allows at most 6
     return stream
 
