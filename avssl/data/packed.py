@@ -48,7 +48,7 @@ class Packed(Source):
     def trainable(self, files: Manifest) -> Found:
         return self._clips.trainable(files)
 
-    def view_names(self, files: Manifest) -> list[str]:
+    def view_names(self, files: Manifest | None) -> list[str]:
         return list(self.views)
 
     def train_set(self, files: Manifest, seed: int, clips_per_video: int) -> ClipDataset:

@@ -83,10 +83,9 @@ def test_bombs_are_refused(wild: tuple[Path, Manifest, Memory]) -> None:
         *("rate 1000000000.wav", "samples 1000000000.0.mkv", "channels.wav", "packed header.mp4", "packed swf.mp4"),
         *("a billion samples.mp4", "a billion sizes.mp4", "many samples.mp4"),
     ]
-    sound_is_good = {"video": [], "audio": ["h264 of 100000.mp4", "a billion samples.mp4"]}
-    for stream, passed in sound_is_good.items():
+    for stream in ("video", "audio"):
         usable, _ = wild[1].select([stream])
-        assert [name for name in bombs if f"1 bombs/{name}" in usable.paths] == passed
+        assert not [name for name in bombs if f"1 bombs/{name}" in usable.paths]
 
 
 @pytest.mark.needs_shared

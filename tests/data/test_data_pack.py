@@ -200,6 +200,8 @@ def test_a_source_that_changed_is_packed_anew_and_one_that_left_is_gone(tmp_path
     out = tmp_path / "pack"
     make(files, out, form)
     film(files.path(2), 20, 1.5)
+    assert make(files, out, form).new == 0  # a pack is of what was scanned
+    files = scan(files.root)
     assert 0 < make(files, out, form).new < FILMS
     rest = Manifest(files.root, files.table.slice(1))
     manifest = make(rest, out, form).manifest

@@ -7,6 +7,7 @@ from avssl.models.heads import MLP
 
 
 def test_relu_stands_between_the_layers_and_not_after_the_last():
+    torch.manual_seed(0)
     head = MLP([5, 7, 6, 3])
     first, second, third = (m for m in head if isinstance(m, torch.nn.Linear))
     x = torch.randn(4, 5)
