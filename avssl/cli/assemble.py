@@ -86,11 +86,11 @@ def without_training(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_files(source: Source, data: DictConfig, known: Path | None = None) -> Any:
-    """All files of data.manifest, or of `known`, or else of a scan of data.root; the main rank looks for them.
+    """All files of `known`, or of data.manifest, or else of a scan of data.root; the main rank looks for them.
 
     With data.split those of that split.
     """
-    root, file = Path(data.root).expanduser(), data.manifest or known
+    root, file = Path(data.root).expanduser(), known or data.manifest
     manifest = None if file is None else Path(file).expanduser()
     found = None
     if distributed.is_main():

@@ -111,9 +111,10 @@ def _near(word: str, known: list[str]) -> str:
 
 
 def _known_keys(config_name: str) -> list[str]:
+    choices = [word for word in sys.argv[1:] if (CONFIGS / word.partition("=")[0]).is_dir()]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = hydra.compose(config_name)
+        config = hydra.compose(config_name, choices)
 
     def keys(node: DictConfig, prefix: str) -> list[str]:
         found = []

@@ -22,6 +22,7 @@ from avssl.cli.assemble import (
 from avssl.cli.common import command
 from avssl.cli.difference import first_difference
 from avssl.cli.statistics import check_statistics
+from avssl.data.pack.store import url_of
 from avssl.data.source import EvalSet, Source, by_branch
 from avssl.evaluation.embed import embed
 from avssl.functional.checks import check, check_choice
@@ -55,7 +56,7 @@ def main(config: DictConfig) -> None:
             "checkpoint": str(Path(config.checkpoint).expanduser().resolve()),
             "objective": checkpoint.config["name"],
             "weights": fingerprint(branches),
-            "root": str(dataset.root.resolve()),
+            "root": url_of(dataset.root) or str(dataset.root.resolve()),
             "left_out": dict(found.reasons),
             "training_overlap": overlap(dataset, checkpoint),
         },

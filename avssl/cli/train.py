@@ -103,9 +103,11 @@ def main(config: DictConfig) -> None:
 
 
 def check_start(config: DictConfig, init: Checkpoint | None, saved: Checkpoint | None) -> None:
-    """Take the folder from the run that this one starts from, where none is given; mining needs that run's banks."""
+    """Take the files of the run that this one starts from, where no folder is given; mining needs that run's banks."""
     if init and OmegaConf.is_missing(config.data, "root"):
-        config.data.root, config.data.manifest = init.config["data"]["root"], init.config["data"]["manifest"]
+        for key in ("root", "manifest", "split", "source"):
+            if key in config.data and key in init.config["data"]:
+                config.data[key] = init.config["data"][key]
     if url_of(Path(config.data.root)) is None:
         config.data.root = str(Path(config.data.root).expanduser().resolve())
     has_banks = saved or (init and any(key.startswith("banks.") for key in init.objective))

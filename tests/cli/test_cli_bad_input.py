@@ -44,6 +44,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
             ["branches.branches.image.patch=9"],
             ["image.patch", "allowed: branches.branches.video, branches.branches.audio"],
         ),
+        (
+            ["data=video_multicrop", "data.larg.frames=9"],
+            ["data.larg.frames: no such key, did you mean data.large.frames?"],
+        ),
         (["objective=avdi"], ["objective=avdi", "did you mean avid?", "avid_cma", "er", "infonce"]),
         ([], ["data.root is missing"]),
         (["data.root=nowhere"], ["nowhere", "no such folder"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def files(tmp_path: Path) -> Manifest:
 
 def test_weights_follow_the_columns(files: Manifest) -> None:
     assert weights_of(files, None, "weight").tolist() == [1, 2, 1, 0, 4, 0.5]
+    texts = files.table.append_column("text", pa.array([str(w) for w in files.column("weight")]))  # of a listing
+    assert weights_of(replace(files, table=texts), None, "text").tolist() == [1, 2, 1, 0, 4, 0.5]
     assert weights_of(files, "label", None).tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 2, 1])
     assert weights_of(files, "label", "weight").tolist() == pytest.approx([1 / 4, 1 / 2, 1 / 4, 0, 1, 1])
     assert too_heavy(torch.tensor([4.0, 1, 1, 2], dtype=torch.float64), 2) == 0

@@ -53,7 +53,7 @@ def weights_of(files: Files, balance: str | None, weights: str | None) -> Float6
     found = torch.ones(len(files.ids), dtype=torch.float64)
     if weights is not None:
         key = f"data.weights={weights}"
-        values = _column(files, key, weights)
+        values = [_number(value) for value in _column(files, key, weights)]
         wrong = [
             v for v in values if not isinstance(v, int | float) or isinstance(v, bool) or not 0 <= v < float("inf")
         ]
@@ -74,6 +74,14 @@ def weights_of(files: Files, balance: str | None, weights: str | None) -> Float6
             raise UserError(f"{key}: all weights of {empty[0]!r} are 0; allowed: some above 0")
         found = found / totals[classes]
     return found
+
+
+def _number(value: Any) -> Any:
+    """A number, where a text is one: a listing's columns are texts."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def too_heavy(weights: Float64[Tensor, " rows"], batch_size: int) -> int:

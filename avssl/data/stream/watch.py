@@ -19,7 +19,7 @@ from avssl.types import UserError
 IDLE = -1
 DYING_S = 2.0
 """How long a worker that broke its connections may take to end."""
-REMEDY = "`avssl-prep scan root=DIR out=FILE check=decode` finds such files, data.manifest=FILE leaves them out"
+REMEDY = "`avssl-prep scan root=DIR out=FILE.parquet check=decode` finds such files, data.manifest leaves them out"
 
 
 class Watched(Dataset[Sample | Broken]):
@@ -71,9 +71,11 @@ class Watched(Dataset[Sample | Broken]):
 
 def watched(loader: DataLoader) -> Iterator[Any]:
     """What a loader of a Watched set gives. Raises UserError, with the file, where a worker died or hangs."""
-    stream = iter(loader)
+    stream = None
     while True:
         try:
+            if stream is None:
+                stream = iter(loader)  # a worker may have died since the last epoch
             item = next(stream)
         except StopIteration:
             return
