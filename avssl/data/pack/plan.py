@@ -78,12 +78,15 @@ def expected_size(item: Item, settings: Settings) -> float:
 
 
 def up_to_date(record: Mapping[str, Any], item: Item | None, root: Path) -> bool:
-    """Whether a record's row is of the source as it is now: by the manifest's hash, or else by size and time."""
+    """Whether a record's row is of the source as it is now: by the manifest's hash, or else by size and time.
+
+    What failed goes by size and time: it may have been another file than the manifest's.
+    """
     if item is None or record["path"] != item.packed_path:
         return False
     if (record["start_s"], record["duration_s"]) != (item.start_s, item.duration_s) and record["status"] == "ok":
         return False
-    if item.content_hash:
+    if item.content_hash and record["status"] == "ok":
         return record["source_hash"] == item.content_hash
     try:
         status = (root / item.path).stat()
