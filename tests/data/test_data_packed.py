@@ -80,7 +80,9 @@ def test_workers_read_what_this_process_reads(packs: dict[str, Path], form: str)
     again = pickle.loads(pickle.dumps(dataset))
     sampler = EpochSampler(FILMS, 3, 2, seed=0)
     for a, b in zip(
-        batches(train_loader(dataset, sampler, 0)), batches(train_loader(again, sampler, form == "shards")), strict=True
+        batches(train_loader(dataset, sampler, 0)),
+        batches(train_loader(again, sampler, int(form == "shards"))),
+        strict=True,
     ):
         assert all(a.views[name].equal(b.views[name]) for name in VIEWS)
 
@@ -257,6 +259,12 @@ def test_views_that_ask_for_more_than_there_is_are_told(
         "data.views.video.fps=30: the pack has no more than 16",
         "data.views.video.short_side=112: the pack has no more than 32",
     ]
+
+
+def test_views_that_ask_for_all_there_is_are_told(packs: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    Packed({"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find(packs["shards"], None, 0)
+    told = "data.views.video.short_side=null: the pack has no more than 32"
+    assert [record.getMessage() for record in caplog.records] == [told]
 
 
 def test_open_files_stay_few(packs: dict[str, Path]) -> None:
