@@ -10,9 +10,9 @@ from typing import Any
 
 from avssl.data.manifest import Manifest
 from avssl.data.pack.media import Item
-from avssl.data.pack.names import check_names
 from avssl.data.pack.part import Part
 from avssl.data.pack.settings import MP4, SHARDS, Settings
+from avssl.data.paths import check_below
 from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 
@@ -26,7 +26,7 @@ def items_of(files: Manifest, settings: Settings) -> list[Item]:
     """The instances of usable files. Raises UserError for paths and ids that cannot be names in the pack."""
     names = [name for name in Item._fields if name != "packed_path"]
     rows = files.table.select(names).to_pylist()
-    check_names(files.root, files.paths)
+    check_below(files.root, files.paths)
     for row in rows:
         check("id", row["id"], ID.fullmatch(row["id"] or "") is not None, "1 to 80 of A-Z, a-z, 0-9, _ and -")
     repeated = [name for name, count in Counter(files.ids).items() if count > 1]
