@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,11 +12,18 @@ from typing import Any, BinaryIO
 
 from avssl.types import UserError
 
+START = 50
+"""Characters, of at most four bytes: a name may have 255 bytes."""
+
 
 @contextmanager
 def whole(file: Path) -> Iterator[BinaryIO]:
-    """A handle to write to; the name appears when all is on the disk. UserError: the disk is full or closed to us."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    """A handle to write to; the name appears when all is on the disk. UserError: the disk is full or closed to us.
+
+    Until then the file is called by a dot, the start of its name, a random number that no other process or host has,
+    and ".part".
+    """
+    beside = file.with_name(f".{file.name[:START]}.{secrets.token_hex(8)}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as handle:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from avssl.data.manifest import SCHEMA
+from avssl.data.paths import check_below
 from avssl.types import UserError
 
 
@@ -25,8 +26,8 @@ class Listed(NamedTuple):
 def read_listing(file: Path) -> dict[str, Listed]:
     """A CSV with the columns path (posix, relative to the root), label and, if there are any, split and more, as text.
 
-    Raises UserError: no such file or column, a column that a manifest fills itself, a path that is empty, absolute,
-    leads upwards or comes twice.
+    Raises UserError: no such file or column, a column that a manifest fills itself, a path that leads out of the root
+    or comes twice.
     """
     try:
         with csv.open_csv(file) as reader:
@@ -41,10 +42,10 @@ def read_listing(file: Path) -> dict[str, Listed]:
         raise UserError(f"{file}: column {taken[0]}; allowed: names that a manifest does not have itself, each once")
     listed: dict[str, Listed] = {}
     for row in table.to_pylist():
-        given = row["path"] or ""
-        parts = PurePosixPath(given)
-        path = parts.as_posix()
-        if not given or parts.is_absolute() or ".." in parts.parts or path in listed:
-            raise UserError(f"{file}: path {given!r}; allowed: relative paths below the root, each once")
+        given = row["path"]
+        check_below(file, [given])
+        path = PurePosixPath(given).as_posix()
+        if path in listed:
+            raise UserError(f"{file}: path {given!r}; allowed: each once")
         listed[path] = Listed(row["label"] or "", row.get("split") or "", {name: row[name] or "" for name in extra})
     return listed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -76,9 +77,10 @@ def tell_less(views: Mapping[str, View], pack: Settings) -> None:
     """Log what views ask for that the pack does not have: frames are repeated, nothing is enlarged or invented."""
     for name, view in views.items():
         if isinstance(view, VideoView):
-            asked = {"fps": (view.fps, pack.fps), "short_side": (view.short_side or 0, pack.size)}
+            asked = {"fps": (view.fps, pack.fps), "short_side": (view.short_side or math.inf, pack.size)}
         else:
             asked = {"rate_hz": (view.rate_hz, pack.rate_hz)}
         for key, (wanted, there) in asked.items():
             if wanted > there:
-                log.warning("data.views.%s.%s=%s: the pack has no more than %s", name, key, wanted, there)
+                told = "null" if wanted == math.inf else wanted
+                log.warning("data.views.%s.%s=%s: the pack has no more than %s", name, key, told, there)

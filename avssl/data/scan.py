@@ -58,12 +58,12 @@ def scan(
     paths = _paths(root, listing)
     look = partial(_look, root, check, workers, timeout_s, memory_mb)
     with _resumable(out, root, check) as (earlier, journal):
-        kept, todo = earlier.split(root, paths)
+        kept, todo, repeated = earlier.split(root, paths)
         if len(kept):
             log.info("%d of %d files have not changed since they were last scanned", len(kept), len(paths))
         new = table_of(_followed(look(todo), journal, on_file, len(kept), len(paths)))
         table = pa.concat_tables([kept, new]).sort_by("path")
-        table = _marked(root, _labelled(table, listing), earlier.duplicates)
+        table = _marked(root, _labelled(table, listing), repeated)
         table = _with(table, status=statuses(table, require, min_duration_s, limits))
         manifest = Manifest(root, table, limits)
         if out is not None and journal is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from multiprocessing.context import BaseContext
 
 
@@ -11,3 +13,15 @@ def worker_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["avssl.data.cameras", "avssl.data.transforms.image"])
     return context
+
+
+def end_with_parent() -> None:
+    """For the start of a worker: it ends when the process that wanted it does, even by SIGKILL."""
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()  # a pipe that the system closes; the server forked us, so its signals would tell nothing
+    os._exit(1)

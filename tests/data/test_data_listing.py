@@ -42,6 +42,8 @@ def test_other_columns_are_kept_as_text(tmp_path: Path, tiny_videos: Path) -> No
         ("path,label\n../a.mp4,dog\n", "'../a.mp4'"),
         ("path,label\n/etc/passwd,dog\n", "'/etc/passwd'"),
         ("path,label\n,dog\n", "''"),
+        ("path,label\na\0b.mp4,dog\n", r"'a\x00b.mp4'"),
+        ("path,label\nhttp://a.mp4,dog\n", "'http://a.mp4'"),
         ("path,label\na.mp4,dog\na.mp4,cat\n", "'a.mp4'"),
         ("path,label\na.mp4,dog\n./a.mp4,cat\n", "'./a.mp4'"),
         ("path,label,id\na.mp4,dog,7\n", "column id"),

@@ -167,6 +167,48 @@ def test_a_recording_that_breaks_off_is_an_error_where_it_does(tmp_path: Path) -
     assert math.isclose(info.video_error_s, info.frames / 10, abs_tol=1e-6)
 
 
+def write_beside(path: Path, seconds: int, sound_s: int, other_s: int) -> None:
+    """A video with sound, and a second, longer track of sound that no reader chooses."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=10, options={"g": "1"})
+        video.height, video.width, video.pix_fmt = 48, 48, "yuv420p"
+        tracks = [container.add_stream("aac", rate=8000, layout=layout) for layout in ("stereo", "mono")]
+        for picture in pictures(10 * seconds):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")))
+        container.mux(video.encode())
+        for track, length_s in zip(tracks, (sound_s, other_s), strict=True):
+            channels = len(track.layout.channels)
+            samples = np.tile(sounds(0.1), (channels, length_s)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", track.layout.name)
+            frame.sample_rate, frame.pts = 8000, 0
+            container.mux(track.encode(frame))
+            container.mux(track.encode())
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv"])
+def test_a_longer_track_that_is_not_used_is_no_error(tmp_path: Path, name: str) -> None:
+    write_beside(tmp_path / name, 3, 3, 6)
+    info = decoded(tmp_path / name)
+    assert (info.channels, info.video_error_s, info.audio_error_s, info.detail) == (2, None, None, "")
+    for duration_s in (info.video_duration_s, info.audio_duration_s, info.duration_s):
+        assert math.isclose(duration_s, 3, abs_tol=0.3)
+
+
+def test_a_duration_that_is_the_whole_containers_is_measured(tmp_path: Path) -> None:
+    write_clip(tmp_path / "x.mp4", pictures(50), 10, sounds(0.1, 0.1), 8000)
+    with av.open(str(tmp_path / "x.mp4")) as source, av.open(str(tmp_path / "x.mkv"), "w") as copy:
+        copies = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                copy.mux(packet)
+    assert math.isclose(probe(tmp_path / "x.mkv").audio_duration_s, 5, abs_tol=0.2)
+    info = decoded(tmp_path / "x.mkv")
+    assert math.isclose(info.audio_duration_s, 2, abs_tol=0.2)
+    assert math.isclose(info.video_duration_s, 5, abs_tol=0.2)
+    assert (info.video_error_s, info.audio_error_s) == (None, None)
+
+
 def test_without_a_decoder_the_stream_is_named_and_the_other_used(tmp_path: Path) -> None:
     write_clip(tmp_path / "good.mp4", pictures(20), 10, sounds(0.1, 0.1), 8000)
     (tmp_path / "odd.mp4").write_bytes((tmp_path / "good.mp4").read_bytes().replace(b"avc1", b"zzzz"))

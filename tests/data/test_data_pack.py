@@ -24,6 +24,7 @@ from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.run import check_pack, pack, parse_shard
 from avssl.data.pack.settings import Settings
 from avssl.data.scan import scan
+from avssl.data.status import Limits
 from avssl.types import UserError
 
 
@@ -76,6 +77,14 @@ def test_the_manifest_carries_the_sources_columns(films: Manifest, packed: tuple
     assert ("shard" in manifest.table.column_names) == (form == "shards")
     assert set(manifest.column("fps")) == {16.0}
     assert set(manifest.column("audio_rate_hz")) == {16000}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_sources_limits_and_its_column_of_that_name_are_kept(films: Manifest, tmp_path: Path, form: str) -> None:
+    table = films.table.slice(0, 1).append_column("shard", pa.array(["mine"]))
+    manifest = make(Manifest(films.root, table, Limits(silent_db=-40)), tmp_path, form).manifest
+    assert Manifest.read(tmp_path / "manifest.parquet").limits == Limits(silent_db=-40)
+    assert manifest.column("shard") == (["shards/part-000000.tar"] if form == "shards" else ["mine"])
 
 
 def test_mp4_is_a_folder_that_plays_anywhere(films: Manifest, tmp_path: Path) -> None:

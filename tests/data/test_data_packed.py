@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import pickle
+import shutil
 import wave
 import zipfile
 from io import BytesIO
@@ -20,7 +21,9 @@ from pack_data import FILMS, FORMATS, make, write_films
 
 from avssl.data.clip_files import Clips
 from avssl.data.clips import AudioView, VideoView, View
+from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
+from avssl.data.pack import readers as module
 from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
@@ -174,6 +177,7 @@ def changed(table: pa.Table, name: str, value: object) -> pa.Table:
         ("frames_offset", -5, "offsets or sizes that cannot be"),
         ("frames", 10**6, "offsets or sizes that cannot be"),
         ("frame_sizes", [-1], "offsets or sizes that cannot be"),
+        ("width", 0, "offsets or sizes that cannot be"),
     ],
 )
 def test_an_index_that_leads_out_of_the_pack_is_refused(
@@ -195,6 +199,7 @@ def test_an_index_that_leads_out_of_the_pack_is_refused(
         ("frames_offset", 10**9, "truncated: no bytes"),
         ("frames_offset", 0, "frame"),
         ("height", 16, "another size"),
+        ("height", 2**31 - 1, "x2147483647; allowed: 67108864 pixels"),
         ("shard", "shards/gone.tar", "No such file"),
         ("sound_offset", 10**12, "truncated: no bytes"),
     ],
@@ -214,6 +219,24 @@ def test_an_index_that_is_wrong_breaks_the_clip_alone(
         assert isinstance(got, Sample if row else Broken)
         if isinstance(got, Broken):
             assert words in got.reason
+
+
+def test_a_jpeg_of_another_size_is_not_decoded(
+    packs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(packs["shards"], tmp_path / "pack")
+    for tar in (tmp_path / "pack" / "shards").glob("*.tar"):
+        data = tar.read_bytes()
+        at = data.index(b"\xff\xc0") + 5  # of the first JPEG's header: height and width
+        tar.write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
+    manifest = Manifest.read(tmp_path / "pack" / "manifest.parquet", tmp_path / "pack")
+    first = pq.read_table(tmp_path / "pack" / "index.parquet").sort_by("frames_offset").column("id")[0].as_py()
+    monkeypatch.setattr(module, "decode_jpeg", None)  # calling it would raise another error
+    with (
+        pack_opener(manifest)(manifest.ids.index(first)) as reader,
+        pytest.raises(DecodeError, match="frame 0: of another size"),
+    ):
+        reader.frames([0.0])
 
 
 def test_manifests_and_cards_that_lead_out_of_the_pack_are_refused(films: Manifest, tmp_path: Path) -> None:
@@ -257,6 +280,12 @@ def test_views_that_ask_for_more_than_there_is_are_told(
         "data.views.video.fps=30: the pack has no more than 16",
         "data.views.video.short_side=112: the pack has no more than 32",
     ]
+
+
+def test_views_that_ask_for_all_there_is_are_told(packs: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    Packed({"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find(packs["shards"], None, 0)
+    told = "data.views.video.short_side=null: the pack has no more than 32"
+    assert [record.getMessage() for record in caplog.records] == [told]
 
 
 def test_open_files_stay_few(packs: dict[str, Path]) -> None:

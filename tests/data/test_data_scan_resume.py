@@ -95,6 +95,23 @@ def test_what_follows_from_other_files_is_decided_anew(folder: Path, tmp_path: P
     assert set(later.labels) | set(later.column("split")) == {""}
 
 
+def test_a_large_duplicate_that_changed_is_compared_again(tiny_videos: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "videos", tmp_path / "m.parquet"
+    root.mkdir()
+    film = next(tiny_videos.rglob("*.mp4")).read_bytes()
+    padded = film + (8 + (3 << 20)).to_bytes(4, "big") + b"free" + bytes(3 << 20)
+    other = bytearray(padded)
+    other[len(other) // 2] = 1  # between two of the blocks that are hashed
+    for changed in ("a.mp4", "b.mp4"):
+        for name in ("a.mp4", "b.mp4"):
+            (root / name).write_bytes(padded)
+        assert scan(root, out=out).column("status") == ["ok", "duplicate"]
+        (root / changed).write_bytes(other)
+        again = scan(root, out=out)
+        assert len(set(again.column("content_hash"))) == 1
+        assert again.column("status") == ["ok", "ok"]
+
+
 def test_a_deeper_check_looks_again_and_a_shallow_one_keeps_it(
     folder: Path, tmp_path: Path, looked_at: list[str]
 ) -> None:

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from avssl.data.decode.first_look import Stream, choose, said
 from avssl.data.decode.info import MediaInfo, common_span, rate_of
 from avssl.data.decode.levels import Loudness, Motion
-from avssl.data.decode.media import decoding, open_media, origin_of
+from avssl.data.decode.media import decoding, open_media, origin_of, start_of
 
 LOST_S = 1.0
 """How much earlier than its header says a file may end; the last frame's length is often wrong."""
@@ -26,8 +26,8 @@ TELLING = ("matroska", "mp4", "avi")
 def measure(path: Path | str, info: MediaInfo) -> MediaInfo:
     """Decode all of a file that has been probed, packet by packet in constant memory, and add what is found.
 
-    Loudness, motion, the number of frames and their rate, durations that the header does not tell, and the first error
-    of each stream, which ends that stream. Raises DecodeError where the file cannot be opened.
+    Loudness, motion, the number of frames and their rate, durations of streams that the header does not tell, and the
+    first error of each stream, which ends that stream. Raises DecodeError where the file cannot be opened.
     """
     path = Path(path)
     with decoding(path), open_media(path) as container:
@@ -35,13 +35,22 @@ def measure(path: Path | str, info: MediaInfo) -> MediaInfo:
         origin = origin_of(video, audio)
         tracks = {stream.type: _Track(stream, origin) for stream in (video, audio) if stream is not None}
         _decode(container, tracks)
-        declared_s = float(Fraction((container.start_time or 0) + (container.duration or 0), av.time_base) - origin)
+        declared_s = _declared_s(container, tracks, origin)
         end_s = max(track.end_s for track in tracks.values())
         telling = any(name in container.format.name for name in TELLING)
         if telling and end_s < declared_s - LOST_S and not any(track.error for track in tracks.values()):
             for track in tracks.values():
                 track.error = track.end_s, f"the file ends there, not at {declared_s:.2f} s as it says"
     return _with(info, tracks)
+
+
+def _declared_s(container: InputContainer, tracks: dict[str, _Track], origin: Fraction) -> float:
+    """Where the header says that these streams end, 0 where it does not: the whole file may go on without them."""
+    streams = [track.stream for track in tracks.values()]
+    told = [start_of(stream) + stream.duration * (stream.time_base or 0) for stream in streams if stream.duration]
+    if not told and len(container.streams) == len(streams):
+        told = [Fraction((container.start_time or 0) + (container.duration or 0), av.time_base)]
+    return max(float(end - origin) for end in told) if told else 0.0
 
 
 class _Track:
@@ -119,7 +128,8 @@ def _with(info: MediaInfo, tracks: dict[str, _Track]) -> MediaInfo:
         if track.error:
             found[f"{kind}_error_s"] = track.error[0]
             told.append(f"{kind} at {track.error[0]:.2f} s: {track.error[1]}")
-        if not getattr(info, f"{kind}_duration_s"):
+        whole_file = not track.stream.duration and not track.error  # then what is told is not the stream's own
+        if whole_file or not getattr(info, f"{kind}_duration_s"):
             found[f"{kind}_duration_s"] = max(track.end_s - track.start_s, 0.0)
     if (video := tracks.get("video")) is not None:
         found |= {"motion": video.motion.grey(), "frames": video.count, "fps": video.rate or info.fps}

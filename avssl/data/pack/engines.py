@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any
 
 from avssl.data.pack.part import Part
-from avssl.data.workers import worker_context
+from avssl.data.workers import end_with_parent, worker_context
 from avssl.types import UserError
 
 Packer = Callable[[Part], int]
@@ -22,16 +23,21 @@ def in_processes(pack: Packer, parts: Sequence[Part], workers: int) -> Iterator[
     if workers == 0 or not parts:
         yield from map(pack, parts)
         return
-    with ProcessPoolExecutor(min(workers, len(parts)), worker_context()) as pool:
+    workers = min(workers, len(parts))
+    with ProcessPoolExecutor(workers, worker_context(), initializer=end_with_parent) as pool:
         running = {pool.submit(pack, part): part for part in parts}
         try:
             for future in as_completed(running):
                 yield future.result()
         except BrokenProcessPool as error:
-            paths = next(part for future, part in running.items() if future.exception()).items
+            # Parts are begun in their order: those that ran are the first that were not done.
+            broken = (part for future, part in running.items() if isinstance(future.exception(), BrokenProcessPool))
+            told = ", or with ".join(
+                f"{part.items[0].path} and {len(part.items) - 1} more" for part in islice(broken, workers)
+            )
             raise UserError(
-                f"a worker died in a part with {paths[0].path} and {len(paths) - 1} more (out of memory, or a decoder"
-                " crashed); the same command goes on, with workers=0 it shows where"
+                f"a worker died in a part with {told} (out of memory, or a decoder crashed);"
+                " the same command goes on, with workers=0 it shows where"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -54,7 +54,8 @@ class Index:
         self._starts, self._sizes = sizes.offsets.to_numpy(), sizes.values.to_numpy()
         self._rows = {name: row for row, name in enumerate(table.column("id").to_pylist())}
         counts = np.diff(self._starts)
-        ok = (self._numbers >= 0).all() and (self._sizes >= 0).all()
+        frames, height, width = self._numbers[:, :3].T
+        ok = (self._numbers >= 0).all() and (self._sizes >= 0).all() and ((height * width > 0) | (frames == 0)).all()
         if not ok or (settings.format != MEMMAP and (counts != self._numbers[:, 0]).any()):
             raise UserError(f"{where}: offsets or sizes that cannot be; make the pack again")
 

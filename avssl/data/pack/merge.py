@@ -37,10 +37,10 @@ def merged(out: Path, files: Manifest, settings: Settings, records: list[Path]) 
     columns = {name: source.column(name) for name in source.column_names}
     columns |= {field.name: packed.column(field.name) for field in PACKED}
     columns |= {name: packed.column(name) for name in ("source_path", "source_hash")}
-    columns.pop("shard", None)
     if settings.format == SHARDS:
+        columns.pop("shard", None)  # the source's own, if it was a pack
         columns["shard"] = packed.column("shard")
     names = [*SCHEMA.names, *(name for name in columns if name not in SCHEMA.names)]
-    manifest = Manifest(out, pa.table({name: columns[name] for name in names}).sort_by("path"))
+    manifest = Manifest(out, pa.table({name: columns[name] for name in names}).sort_by("path"), files.limits)
     good = packed.filter(pa.array([status == "ok" for status in packed.column("status").to_pylist()], pa.bool_()))
     return manifest, good.select(INDEX_SCHEMA.names).combine_chunks()

@@ -11,10 +11,11 @@ from avssl.data.decode.media import DecodeError
 from avssl.data.decode.readers import open_reader
 from avssl.data.manifest import Manifest
 from avssl.data.pack.index import Index
-from avssl.data.pack.names import check_names, inside
+from avssl.data.pack.names import inside
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.settings import CARD, MANIFEST, MP4, Settings, read_card
 from avssl.data.pack.store import Store, url_of
+from avssl.data.paths import check_below
 from avssl.types import UserError
 
 OPEN_FILES = 32
@@ -38,7 +39,7 @@ class Mp4Opener:
         if url := url_of(manifest.root):
             raise UserError(f"data.root={url}: a pack of mp4; allowed: one of shards or memmap, or a local folder")
         self._root, self._paths, self._decoder = manifest.root, manifest.paths, decoder
-        check_names(manifest.root / MANIFEST, self._paths)
+        check_below(manifest.root / MANIFEST, self._paths)
         self._open: OrderedDict[int, Reader] = OrderedDict()
 
     def __getstate__(self) -> dict[str, object]:

@@ -45,6 +45,7 @@ class PartPacker:
     def _row(self, writer: Any, item: Item) -> dict[str, Any]:
         """A record's row: of what was packed, or of why it could not be."""
         source = self.root / item.path
+        has = {"has_video": item.has_video, "has_audio": item.has_audio}
         row: dict[str, Any] = {"id": item.id, "source_path": item.path, "source_hash": item.content_hash}
         try:
             status = source.stat()
@@ -54,11 +55,10 @@ class PartPacker:
         except (DecodeError, FileNotFoundError, PermissionError, MemoryError) as error:
             reason = getattr(error, "reason", "") or getattr(error, "strerror", "") or type(error).__name__
             failed = {"path": item.packed_path, "status": DECODE_ERROR, "detail": reason}
-            return {**row, **NOTHING, **failed}
+            return {**row, **NOTHING, **has, **failed, "video_error_s": 0.0, "audio_error_s": 0.0}
         heard = {"audio_rate_hz": self.settings.rate_hz, "channels": 1, "audio_start_s": 0.0} if item.has_audio else {}
         seen = {"fps": float(self.settings.fps), "video_start_s": 0.0} if item.has_video else {}
         span = {"start_s": item.start_s, "duration_s": item.duration_s}
-        has = {"has_video": item.has_video, "has_audio": item.has_audio}
         return {**row, **NOTHING, **heard, **seen, **span, **has, **packed, "status": "ok"}
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from avssl.data.manifest import Manifest
 from avssl.data.pack.media import Item
-from avssl.data.pack.names import check_names
 from avssl.data.pack.part import Part
 from avssl.data.pack.settings import MP4, SHARDS, Settings
+from avssl.data.paths import check_below
 from avssl.functional.checks import check
 from avssl.functional.seeding import seed_for
 
@@ -26,7 +26,7 @@ def items_of(files: Manifest, settings: Settings) -> list[Item]:
     """The instances of usable files. Raises UserError for paths and ids that cannot be names in the pack."""
     names = [name for name in Item._fields if name != "packed_path"]
     rows = files.table.select(names).to_pylist()
-    check_names(files.root, files.paths)
+    check_below(files.root, files.paths)
     for row in rows:
         check("id", row["id"], ID.fullmatch(row["id"] or "") is not None, "1 to 80 of A-Z, a-z, 0-9, _ and -")
     repeated = [name for name, count in Counter(files.ids).items() if count > 1]
@@ -78,12 +78,15 @@ def expected_size(item: Item, settings: Settings) -> float:
 
 
 def up_to_date(record: Mapping[str, Any], item: Item | None, root: Path) -> bool:
-    """Whether a record's row is of the source as it is now: by the manifest's hash, or else by size and time."""
+    """Whether a record's row is of the source as it is now: by the manifest's hash, or else by size and time.
+
+    What failed goes by size and time: it may have been another file than the manifest's.
+    """
     if item is None or record["path"] != item.packed_path:
         return False
     if (record["start_s"], record["duration_s"]) != (item.start_s, item.duration_s) and record["status"] == "ok":
         return False
-    if item.content_hash:
+    if item.content_hash and record["status"] == "ok":
         return record["source_hash"] == item.content_hash
     try:
         status = (root / item.path).stat()

@@ -14,6 +14,8 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as transform
 
+from avssl.data.decode.image_header import picture_size
+from avssl.data.decode.limits import fault_of_picture
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import GRACE_S
 from avssl.data.decode.sound import resampled_window
@@ -47,6 +49,8 @@ class PackReader:
         """The frame played at each time, shrunk to `short_side` where it is larger."""
         if not self._entry.frames:
             raise DecodeError(self.path, "no video stream")
+        if fault := fault_of_picture(self._entry.width, self._entry.height):
+            raise DecodeError(self.path, fault)
         last, fps = self._entry.frames - 1, self._settings.fps
         images = self._images([min(max(math.floor((time_s + GRACE) * fps), 0), last) for time_s in times_s])
         height, width = images.shape[2:]
@@ -90,12 +94,14 @@ class PackReader:
                 images[i] = images[i - 1]
                 continue
             at = starts[number] - starts[first]
-            jpeg = torch.from_numpy(data[at : at + int(sizes[number])])
-            try:
-                image = cast(Tensor, decode_jpeg(jpeg, ImageReadMode.RGB))
-            except RuntimeError as error:
-                raise DecodeError(self.path, f"frame {number}: {str(error).splitlines()[0]}") from error
-            if image.shape != images.shape[1:]:
-                raise DecodeError(self.path, f"frame {number}: of another size than the index says")
-            images[i] = image
+            images[i] = self._image(number, data[at : at + int(sizes[number])])
         return images
+
+    def _image(self, number: int, jpeg: UInt8[np.ndarray, " n"]) -> UInt8[Tensor, "3 h w"]:
+        """A frame's picture, decoded only where its header tells the size that the index does."""
+        try:
+            if picture_size(jpeg.tobytes()) == (self._entry.width, self._entry.height):
+                return cast(Tensor, decode_jpeg(torch.from_numpy(jpeg), ImageReadMode.RGB))
+        except (ValueError, RuntimeError) as error:
+            raise DecodeError(self.path, f"frame {number}: {str(error).splitlines()[0]}") from error
+        raise DecodeError(self.path, f"frame {number}: of another size than the index says")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avssl.data.manifest import SCHEMA
-from avssl.data.pack.names import check_names
 from avssl.data.pack.settings import PARTS
+from avssl.data.paths import check_below
 from avssl.files import whole
 from avssl.types import UserError
 
@@ -63,8 +63,8 @@ def read_record(file: Path) -> pa.Table:
         table = pq.read_table(file).cast(RECORD_SCHEMA)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{file}: not a part of a pack: {str(error).splitlines()[0]}; delete it") from error
-    check_names(file, table.column("path").to_pylist())
-    check_names(file, (name for name in table.column("shard").unique().to_pylist() if name))
+    check_below(file, table.column("path").to_pylist())
+    check_below(file, (name for name in table.column("shard").unique().to_pylist() if name))
     return table
 
 

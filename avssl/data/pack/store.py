@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from avssl.data.decode.media import DecodeError
-from avssl.data.pack.names import check_names, inside
+from avssl.data.pack.names import inside
+from avssl.data.paths import check_below
 from avssl.types import UserError
 
 OPEN_FILES = 64
@@ -41,7 +42,7 @@ class Store:
     def check(self, source: str, names: Iterable[str]) -> None:
         """Raise UserError where a name leads out of the root; `source` tells the names."""
         names = set(names)
-        check_names(f"{self._url or self.root}/{source}", names)
+        check_below(f"{self._url or self.root}/{source}", names)
         if self._url is None:
             for name in names:
                 inside(self.root, name)

@@ -23,19 +23,21 @@ class Earlier:
     """
 
     def __init__(self, tables: Iterable[pa.Table], check: str) -> None:
-        known = pa.concat_tables([SCHEMA.empty_table(), *(table.select(SCHEMA.names) for table in tables)])
-        self._table = known.filter((pc.field("content_hash") != "") & _deep(check))
+        good = (pc.field("content_hash") != "") & _deep(check)
+        known = [SCHEMA.empty_table(), *(table.select(SCHEMA.names).filter(good) for table in tables)]
+        self._table = pa.concat_tables(known)
+        self._scan = [number for number, table in enumerate(known) for _ in range(len(table))]
         paths = self._table["path"].to_pylist()
         self._row = {path: row for row, path in enumerate(paths)}
         self._stamps = list(
             zip(self._table["size_bytes"].to_pylist(), self._table["mtime_ns"].to_pylist(), strict=True)
         )
-        repeated = self._table.filter(pc.field("status") == DUPLICATE)
-        self.duplicates = dict(zip(repeated["path"].to_pylist(), repeated["detail"].to_pylist(), strict=True))
-        """The kept file's path by the path of each that repeats it."""
 
-    def split(self, root: Path, paths: list[str]) -> tuple[pa.Table, list[str]]:
-        """The rows that hold still, and the paths of the files to look into."""
+    def split(self, root: Path, paths: list[str]) -> tuple[pa.Table, list[str], dict[str, str]]:
+        """The rows that hold still, the paths of the files to look into, and which of the first repeat another.
+
+        That is the path of each by the path of the file that repeats it; neither has changed since they were compared.
+        """
         rows, todo = list[int](), list[str]()
         for path in paths:
             row = self._row.get(printable(path))
@@ -43,7 +45,14 @@ class Earlier:
                 rows.append(row)
             else:
                 todo.append(path)
-        return _as_inspected(self._table.take(pa.array(rows, pa.int64()))), todo
+        return _as_inspected(self._table.take(pa.array(rows, pa.int64()))), todo, self._repeated(rows)
+
+    def _repeated(self, rows: list[int]) -> dict[str, str]:
+        """Pairs whose rows are both among these and of one scan."""
+        path, status, detail = (self._table[name].to_pylist() for name in ("path", "status", "detail"))
+        kept = {(self._scan[row], path[row]) for row in rows}
+        repeated = [row for row in rows if status[row] == DUPLICATE and (self._scan[row], detail[row]) in kept]
+        return {path[row]: detail[row] for row in repeated}
 
 
 def earlier_manifest(file: Path, root: Path) -> list[pa.Table]:
