@@ -19,8 +19,10 @@ from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import Reader
 from avssl.data.decode.readers import probe
 from avssl.data.manifest import SCHEMA, Manifest
+from avssl.data.pack import records
 from avssl.data.pack.media import pictures
 from avssl.data.pack.opener import pack_opener
+from avssl.data.pack.records import record_files
 from avssl.data.pack.run import check_pack, pack, parse_shard
 from avssl.data.pack.settings import Settings
 from avssl.data.scan import scan
@@ -132,6 +134,47 @@ def test_nodes_share_the_work_and_the_last_one_makes_it_whole(films: Manifest, t
         for row in range(FILMS):
             with open_row(row) as reader:
                 assert reader.frames([0.5]).shape[0] == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_node_leaves_the_others_parts_alone(tmp_path: Path, form: str) -> None:
+    files, out = write_films(tmp_path / "source"), tmp_path / "pack"
+    for node in (0, 1):
+        make(files, out, form, shard=(node, 2))
+    for row in range(FILMS):
+        film(files.path(row), 20 + row, 1.5)
+    files = scan(files.root)
+
+    def media(node: int) -> set[str]:
+        tables = [pq.read_table(record).to_pylist() for record in (out / "parts").glob(f"part-{node}-of-2-*")]
+        names = [row["path" if form == "mp4" else "shard"] for table in tables for row in table]
+        return {name for part in names for name in contents(out) if name.startswith(part)}
+
+    theirs, before = media(1), contents(out)
+    told = {path: path.read_bytes() for path in (out / "parts").glob("part-1-of-2-*")}
+    assert theirs
+    assert told
+    assert 0 < make(files, out, form, shard=(0, 2)).new < FILMS
+    assert {name: contents(out)[name] for name in theirs} == {name: before[name] for name in theirs}
+    assert {path: path.read_bytes() for path in told} == told
+    second = make(files, out, form, shard=(1, 2))
+    assert second.to_come == 0
+    assert check_pack(out) == (FILMS, [])
+    make(files, tmp_path / "new", form)
+    same = pack_opener(second.manifest), pack_opener(Manifest.read(tmp_path / "new" / "manifest.parquet"))
+    for row in range(FILMS):
+        with same[0](row) as one, same[1](row) as other:
+            assert one.frames([0.4]).equal(other.frames([0.4]))
+
+
+def test_a_record_that_another_node_removes_is_passed_over(
+    films: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(films, tmp_path, "shards")
+    listed = record_files(tmp_path)
+    monkeypatch.setattr(records, "record_files", lambda out: [tmp_path / "parts" / "gone.parquet", *listed])
+    assert make(films, tmp_path, "shards").new == 0
+    assert check_pack(tmp_path) == (FILMS, [])
 
 
 @pytest.mark.parametrize("form", ["mp4", "shards"])

@@ -11,7 +11,7 @@ from avssl.data.pack.media import Item
 from avssl.data.pack.memmap import FOLDER as MEMMAP_FOLDER
 from avssl.data.pack.memmap import FRAMES, SOUND
 from avssl.data.pack.names import inside
-from avssl.data.pack.plan import up_to_date
+from avssl.data.pack.plan import owns_id, owns_part, up_to_date
 from avssl.data.pack.records import DECODE_ERROR, read_records, write_record
 from avssl.data.pack.settings import MP4, SHARDS, Settings
 from avssl.data.pack.shards import FOLDER as SHARDS_FOLDER
@@ -24,10 +24,20 @@ class Kept(NamedTuple):
     names: list[str]
 
 
-def keep(out: Path, root: Path, items: Sequence[Item], settings: Settings, *, verify: bool, retry_errors: bool) -> Kept:
+def keep(
+    out: Path,
+    root: Path,
+    items: Sequence[Item],
+    settings: Settings,
+    shard: tuple[int, int],
+    *,
+    verify: bool,
+    retry_errors: bool,
+) -> Kept:
     """Read the records; drop those of which something is gone, or is of a source that has changed or left.
 
-    verify: read all media and compare checksums. retry_errors: those that could not be decoded are to be packed.
+    shard (i, n): what is another node's to drop is left to it, but taken as dropped. verify: read all media and compare
+    checksums. retry_errors: those that could not be decoded are to be packed.
     """
     wanted = {item.id: item for item in items}
     ids, names = set[str](), list[str]()
@@ -37,19 +47,31 @@ def keep(out: Path, root: Path, items: Sequence[Item], settings: Settings, *, ve
         stale = [row for row in good if not up_to_date(row, wanted.get(row["id"]), root)]
         bad = damaged(out, good, settings, verify)
         if stale or bad:
-            file.unlink(missing_ok=True)
+            mine = owns_part(file.stem, *shard)
             gone = media_of(stale, settings) | set(bad) if settings.format == MP4 else media_of(good, settings)
-            for name in gone:
+            if mine:
+                file.unlink(missing_ok=True)
+            for name in _removable(gone, good, settings, shard, mine):
                 inside(out, name).unlink(missing_ok=True)
             if settings.format != MP4:
                 continue
             good, rows = ([row for row in some if row["path"] not in gone] for some in (good, rows))
-            write_record(out, file.stem, rows)
+            if mine:
+                write_record(out, file.stem, rows)
         failed = [row for row in rows if row["status"] == DECODE_ERROR and not retry_errors]
         ids |= {row["id"] for row in good}
         ids |= {row["id"] for row in failed if up_to_date(row, wanted.get(row["id"]), root)}
         names.append(file.stem)
     return Kept(ids, names)
+
+
+def _removable(
+    gone: set[str], rows: Sequence[Mapping[str, Any]], settings: Settings, shard: tuple[int, int], mine: bool
+) -> set[str]:
+    """Which files this node removes: the part's, or of mp4 those of its own instances, which it packs anew."""
+    if settings.format != MP4:
+        return gone if mine else set()
+    return {row["path"] for row in rows if row["path"] in gone and owns_id(row["id"], *shard)}
 
 
 def media_of(rows: Sequence[Mapping[str, Any]], settings: Settings) -> set[str]:

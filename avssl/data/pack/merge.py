@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avssl.data.manifest import SCHEMA, Manifest
-from avssl.data.pack.records import DECODE_ERROR, INDEX_SCHEMA, PACKED, RECORD_SCHEMA, read_record, record_files
+from avssl.data.pack.records import DECODE_ERROR, INDEX_SCHEMA, PACKED, RECORD_SCHEMA, read_records, record_files
 from avssl.data.pack.settings import INDEX, MANIFEST, MP4, SHARDS, Settings
 from avssl.files import whole
 
@@ -17,7 +17,7 @@ def merge(out: Path, files: Manifest, settings: Settings) -> Manifest:
     """Write index, then manifest, of the records of `files`, and once more where a node added one meanwhile."""
     while True:
         records = record_files(out)
-        manifest, index = merged(out, files, settings, records)
+        manifest, index = merged(out, files, settings)
         if settings.format != MP4:
             with whole(out / INDEX) as handle:
                 pq.write_table(index, handle)
@@ -26,8 +26,8 @@ def merge(out: Path, files: Manifest, settings: Settings) -> Manifest:
             return manifest
 
 
-def merged(out: Path, files: Manifest, settings: Settings, records: list[Path]) -> tuple[Manifest, pa.Table]:
-    tables = [read_record(file) for file in records]
+def merged(out: Path, files: Manifest, settings: Settings) -> tuple[Manifest, pa.Table]:
+    tables = [table for _, table in read_records(out)]
     packed = pa.concat_tables(tables) if tables else RECORD_SCHEMA.empty_table()
     status = packed.column("status").to_pylist()
     order = sorted(range(len(status)), key=lambda row: status[row] == DECODE_ERROR, reverse=True)

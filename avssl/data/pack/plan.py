@@ -50,7 +50,25 @@ def mp4_names(paths: Sequence[str]) -> dict[str, str]:
 def owned(items: Sequence[Item], node: int, nodes: int) -> list[Item]:
     """The node's share, in the pack's order: by a hash of the id, which mixes labels and never changes."""
     order = sorted((seed_for("pack", item.id), item) for item in items)
-    return [item for seed, item in order if seed % nodes == node]
+    return [item for _, item in order if owns_id(item.id, node, nodes)]
+
+
+def prefix_of(node: int, nodes: int) -> str:
+    """How the names of a node's parts begin."""
+    return "part-" if nodes == 1 else f"part-{node}-of-{nodes}-"
+
+
+def owns_part(name: str, node: int, nodes: int) -> bool:
+    """Whether a part is the node's: by its name, or by a hash of that where the pack was shared otherwise then."""
+    told = re.match(r"part-(\d+)-of-(\d+)-", name)
+    if told and int(told[2]) == nodes:
+        return int(told[1]) == node
+    return seed_for("pack", name) % nodes == node
+
+
+def owns_id(name: str, node: int, nodes: int) -> bool:
+    """Whether the instance is in the node's share."""
+    return seed_for("pack", name) % nodes == node
 
 
 def parts(items: Sequence[Item], settings: Settings, prefix: str, taken: Sequence[str]) -> Iterator[Part]:

@@ -58,9 +58,11 @@ def record_files(out: Path) -> list[Path]:
 
 
 def read_record(file: Path) -> pa.Table:
-    """Raises UserError for a table that is none of ours, or names files outside of the pack."""
+    """Raises UserError for a table that is none of ours, or names files outside of the pack; FileNotFoundError."""
     try:
         table = pq.read_table(file).cast(RECORD_SCHEMA)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{file}: not a part of a pack: {str(error).splitlines()[0]}; delete it") from error
     check_below(file, table.column("path").to_pylist())
@@ -69,5 +71,10 @@ def read_record(file: Path) -> pa.Table:
 
 
 def read_records(out: Path) -> Iterator[tuple[Path, pa.Table]]:
+    """Of each record its file and its table, without those that another node removes meanwhile."""
     for file in record_files(out):
-        yield file, read_record(file)
+        try:
+            table = read_record(file)
+        except FileNotFoundError:
+            continue
+        yield file, table

@@ -11,7 +11,7 @@ from avssl.data.pack.engines import ENGINES
 from avssl.data.pack.kept import damaged, keep, sweep
 from avssl.data.pack.merge import merge
 from avssl.data.pack.part import PartPacker
-from avssl.data.pack.plan import items_of, owned, parts
+from avssl.data.pack.plan import items_of, owned, parts, prefix_of
 from avssl.data.pack.records import read_records
 from avssl.data.pack.settings import CARD, Settings, claim, read_card
 from avssl.data.pack.store import url_of
@@ -49,8 +49,8 @@ def pack(
     _check_apart(files.root, out)
     items = items_of(files, settings)
     claim(out, settings)
-    kept = keep(out, files.root, items, settings, verify=verify, retry_errors=retry_errors)
-    prefix = "part-" if shard[1] == 1 else f"part-{shard[0]}-of-{shard[1]}-"
+    kept = keep(out, files.root, items, settings, shard, verify=verify, retry_errors=retry_errors)
+    prefix = prefix_of(*shard)
     sweep(out, settings, prefix)
     mine = owned(items, *shard)
     todo = [item for item in mine if item.id not in kept.ids]
