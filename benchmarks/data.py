@@ -28,8 +28,8 @@ ROUNDS = 5
 def all_rows(cache: Path, shared: Path, length_s: int) -> list[Row]:
     rows = list[Row]()
     for height in (360, 720):
-        rows += rows_of([generated(cache, height, length_s)], f"{height}p, GOP 250")
-    small = generated(cache, 360, length_s)
+        rows += rows_of([generated(cache / "videos", height, length_s)], f"{height}p, GOP 250")
+    small = generated(cache / "videos", 360, length_s)
     rows += [*pack_rows(cache, small, "360p, GOP 250: av"), *loader_rows(cache, small), *scan_rows(cache)]
     for folder in ("natural", "grid"):
         files = sorted((shared / "data" / folder).glob("*.mp*"))
