@@ -63,7 +63,7 @@ def scan(
             log.info("%d of %d files have not changed since they were last scanned", len(kept), len(paths))
         new = table_of(_followed(look(todo), journal, on_file, len(kept), len(paths)))
         table = pa.concat_tables([kept, new]).sort_by("path")
-        table = _marked(root, _labelled(table, listing), repeated)
+        table = _marked(root, earlier.with_own_columns(_labelled(table, listing)), repeated)
         table = _with(table, status=statuses(table, require, min_duration_s, limits))
         manifest = Manifest(root, table, limits)
         if out is not None and journal is not None:

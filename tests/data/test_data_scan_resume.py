@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from killers import OUTCOMES, describe_or_die
@@ -90,7 +91,7 @@ def test_what_follows_from_other_files_is_decided_anew(folder: Path, tmp_path: P
     assert set(again.column("status")) == {"too_short"}
     assert set(again.labels) | set(again.column("split")) | set(again.column("fold")) == {"mine", "test", "03"}
     later = scan(folder, out=out)
-    assert "fold" not in later.table.column_names
+    assert set(later.column("fold")) == {"03"}  # columns that are not a scan's own stay
     assert set(later.column("status")) == {"ok"}
     assert set(later.labels) | set(later.column("split")) == {""}
 
@@ -110,6 +111,19 @@ def test_a_large_duplicate_that_changed_is_compared_again(tiny_videos: Path, tmp
         again = scan(root, out=out)
         assert len(set(again.column("content_hash"))) == 1
         assert again.column("status") == ["ok", "ok"]
+
+
+def test_columns_that_a_user_added_stay(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.parquet"
+    first = scan(folder, out=out)
+    weights = pa.array([number / 2 for number in range(len(first))])
+    Manifest(first.root, first.table.append_column("weight", weights)).write(out)
+    (folder / first.paths[0]).unlink()
+    write_clip(folder / "new.mp4", np.zeros((20, 16, 16, 3), np.uint8), 10, None, 0)
+    again = scan(folder, out=out)
+    kept = dict(zip(first.paths, weights.to_pylist(), strict=True))
+    assert again.column("weight") == [kept.get(path) for path in again.paths]
+    assert again.column("weight").count(None) == 1
 
 
 def test_a_deeper_check_looks_again_and_a_shallow_one_keeps_it(

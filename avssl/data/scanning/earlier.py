@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ class Earlier:
     been the time limit's or the disk's fault. Later tables go before earlier ones.
     """
 
-    def __init__(self, tables: Iterable[pa.Table], check: str) -> None:
+    def __init__(self, tables: Sequence[pa.Table], check: str) -> None:
+        self._tables = tables
         good = (pc.field("content_hash") != "") & _deep(check)
         known = [SCHEMA.empty_table(), *(table.select(SCHEMA.names).filter(good) for table in tables)]
         self._table = pa.concat_tables(known)
@@ -46,6 +47,16 @@ class Earlier:
             else:
                 todo.append(path)
         return _as_inspected(self._table.take(pa.array(rows, pa.int64()))), todo, self._repeated(rows)
+
+    def with_own_columns(self, table: pa.Table) -> pa.Table:
+        """A table of files with the columns that somebody has added to an earlier one; null for files that are new."""
+        for earlier in self._tables:
+            own = [name for name in earlier.column_names if name not in table.column_names]
+            row = {path: number for number, path in enumerate(earlier["path"].to_pylist())} if own else {}
+            rows = pa.array([row.get(path) for path in table["path"].to_pylist()] if own else [], pa.int64())
+            for name in own:
+                table = table.append_column(earlier.schema.field(name), earlier[name].take(rows))
+        return table
 
     def _repeated(self, rows: list[int]) -> dict[str, str]:
         """Pairs whose rows are both among these and of one scan."""
