@@ -24,5 +24,11 @@ def first_difference(mine: Any, theirs: Any, ignore: Sequence[str], prefix: str 
     return next((difference for difference in found if difference), None)
 
 
+def first_change(mine: Any, theirs: Any, ignore: Sequence[str]) -> tuple[str, Any, Any] | None:
+    """`first_difference`, or else the first of their keys that is missing in mine."""
+    gone = first_difference(theirs, mine, ignore)
+    return first_difference(mine, theirs, ignore) or (gone and (gone[0], gone[2], gone[1]))
+
+
 def _short(value: Any) -> Any:
     return f"a list of {len(value)}" if isinstance(value, list) and len(value) > SHOWN else value

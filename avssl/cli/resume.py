@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from avssl.cli.difference import first_difference
+from avssl.cli.difference import first_change
 from avssl.training.checkpoint import LAST, Checkpoint, load
 from avssl.types import UserError
 
@@ -29,9 +29,8 @@ def resume_point(out: Path, resume: str) -> Checkpoint | None:
 def check_same_training(saved: Checkpoint, config: dict[str, Any], ids: list[str]) -> None:
     """Raise UserError, naming the first difference, unless config and instances are those of the checkpoint."""
     mine, theirs = ({key: tree.get(key) for key in SECTIONS} for tree in (config, saved.config))
-    added, gone = first_difference(mine, theirs, ignore=FREE), first_difference(theirs, mine, ignore=FREE)
-    if added or gone:
-        key, here, there = added or (gone[0], gone[2], gone[1])  # pyright: ignore[reportOptionalSubscript]
+    if change := first_change(mine, theirs, ignore=FREE):
+        key, here, there = change
         raise UserError(f"{key}={here}; the run to resume has {there}; allowed: the same")
     for key in ("epochs", "precision", "clip_gradients"):
         here, there = config["trainer"][key], saved.config["trainer"][key]

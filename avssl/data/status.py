@@ -54,6 +54,11 @@ class Limits:
 DEFAULT = Limits()
 
 
+def check_require(require: Sequence[str]) -> None:
+    """UserError for streams that no file has."""
+    check("require", list(require), set(require) <= {"audio", "video"}, "audio, video")
+
+
 def statuses(table: pa.Table, require: Sequence[str], min_duration_s: float | int, limits: Limits) -> pa.Array:
     """For each row with the columns FACTS "ok", or the first reason why the file cannot be used."""
     fact = {name: table.column(name).to_numpy() for name in FACTS}  # an unknown number is NaN: less than nothing

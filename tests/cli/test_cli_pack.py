@@ -66,7 +66,7 @@ def test_training_from_a_url(run, tmp_path: Path, listed: Path, monkeypatch: pyt
         (["rate=23000"], "error: rate=23000; allowed: of aac"),
         (["shard=3/2"], "error: shard='3/2'; allowed: i/n"),
         (["engine=slurm"], "error: engine='slurm'; allowed: process, ray"),
-        (["require=[smell]"], "error: require=smell; allowed: audio, video"),
+        (["require=[smell]"], "error: require=['smell']; allowed: audio, video"),
         (["workers=-1"], "error: workers=-1; allowed: 0 and more"),
         (["min_duration_s=99"], "one with usable files; it has {'too_short': 24}"),
         (["manifest=null"], "a manifest of avssl-prep scan, or none with verify=true"),

@@ -13,6 +13,7 @@ from avssl.cli.common import command
 from avssl.data.manifest import Manifest
 from avssl.data.pack.run import check_pack, pack, parse_shard
 from avssl.data.pack.settings import Settings
+from avssl.data.status import check_require
 from avssl.functional.checks import check
 from avssl.types import UserError
 
@@ -26,8 +27,7 @@ def main(config: DictConfig) -> None:
         return
     names = ("format", "size", "fps", "quality", "crf", "gop", "shard_mb")
     settings = Settings(**{name: config[name] for name in names}, rate_hz=config.rate)
-    if unknown := set(config.require) - {"audio", "video"}:
-        raise UserError(f"require={','.join(map(str, unknown))}; allowed: audio, video")
+    check_require(config.require)
     check("workers", config.workers, config.workers >= 0, "0 and more")
     root = None if config.root is None else Path(config.root).expanduser()
     listed = Manifest.read(Path(config.manifest).expanduser(), root)

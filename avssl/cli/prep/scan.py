@@ -15,7 +15,7 @@ from avssl.cli.common import command
 from avssl.data.listing import read_listing
 from avssl.data.manifest import Manifest
 from avssl.data.scan import scan
-from avssl.data.status import Limits
+from avssl.data.status import Limits, check_require
 from avssl.functional.checks import check
 from avssl.types import UserError
 
@@ -25,8 +25,7 @@ TOO_MANY_BAD = 3
 
 @command("prep/scan")
 def main(config: DictConfig) -> None:
-    if unknown := set(config.require) - {"audio", "video"}:
-        raise UserError(f"require={','.join(map(str, unknown))}; allowed: audio, video")
+    check_require(config.require)
     out = Path(config.out).expanduser()
     if out.suffix != ".parquet":
         raise UserError(f"out={out}; allowed: a file that ends in .parquet")
