@@ -24,6 +24,7 @@ def mixed() -> list[str]:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_whatever_ends_a_worker_marks_its_item_and_no_other(workers: int) -> None:
+    before = set(multiprocessing.active_children())  # other tests' loaders may still be there
     answers = list(isolated(length, mixed(), workers=workers, timeout_s=3, memory_mb=300))
     found = dict(answers)
     assert sorted(name for name, _ in answers) == sorted(mixed())
@@ -34,7 +35,7 @@ def test_whatever_ends_a_worker_marks_its_item_and_no_other(workers: int) -> Non
         assert isinstance(answer, Failed), name
         assert answer.status == status, name
         assert words in answer.detail, name
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_workers_are_replaced_before_they_have_done_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,10 +49,11 @@ def test_without_workers_exceptions_are_answers_too() -> None:
 
 
 def test_a_reader_that_stops_early_leaves_no_worker() -> None:
+    before = set(multiprocessing.active_children())
     answers = isolated(length, QUIET, workers=2)
     next(answers)
     answers.close()  # pyright: ignore[reportAttributeAccessIssue]
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 @pytest.mark.parametrize(
