@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from avssl.types import UserError
+from avssl.errors import UserError
 
 START = 50
 """Characters, of at most four bytes: a name may have 255 bytes."""
@@ -31,7 +31,7 @@ def whole(file: Path) -> Iterator[BinaryIO]:
             handle.flush()
             os.fsync(handle.fileno())
         beside.replace(file)
-        _fsync(file.parent)
+        fsync(file.parent)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}") from error
     finally:
@@ -39,9 +39,9 @@ def whole(file: Path) -> Iterator[BinaryIO]:
             beside.unlink()
 
 
-def _fsync(folder: Path) -> None:
-    """Make a rename last."""
-    handle = os.open(folder, os.O_RDONLY)
+def fsync(path: Path) -> None:
+    """Put a file's content, or a folder's names, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from avssl.errors import UserError
+
+__all__ = ["Batch", "LossOutput", "UserError", "Views", "branch_of"]
+
 Views = Mapping[str, Tensor]
 """A view's name ("video", "audio", "image/cam0") to its values [B, ...]."""
-
-
-class UserError(ValueError):
-    """A mistake of the user's: the command prints it as one line and exits with status 2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from avssl.types import UserError, branch_of
 
 console = Console(soft_wrap=True, highlight=False)
 
-CLIPS = {"_target_": "avssl.data.clip_files.Clips"}
-PACKED = {"_target_": "avssl.data.packed.Packed"}
+CLIPS = {"_target_": "avssl.data.clip_files.VideoFolder"}
+PACKED = {"_target_": "avssl.data.packed.PackedVideos"}
 NAMED = 5  # files that are left out and shown by name
 
 

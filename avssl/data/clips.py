@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 import torch
@@ -24,10 +24,13 @@ Transform = Callable[[Tensor], Tensor]
 class VideoView:
     """`frames` frames at `fps`, decoded at `short_side` pixels where they are larger: uint8 [t 3 h w] to transforms."""
 
+    UNSAVED: ClassVar = ("train",)
+
     frames: int = 8
     fps: float | int = 16.0
     short_side: int | None = None
-    train: Transform
+    train: Transform | None = None
+    """None: as at evaluation."""
     eval: Transform
 
     @property
@@ -45,17 +48,31 @@ class AudioView:
     In training its middle lies up to `jitter_s` from the video clip's, which it contains.
     """
 
+    UNSAVED: ClassVar = ("train",)
+
     duration_s: float | int = 2.0
     rate_hz: int = 24_000
     jitter_s: float | int = 0.5
-    train: Transform
+    train: Transform | None = None
+    """None: as at evaluation."""
     eval: Transform
+
+    def with_statistics(self, mean: Sequence[float | int], std: Sequence[float | int]) -> AudioView:
+        """The same view, normalized by a mean and standard deviation in dB for each band."""
+        made = (transform and transform.with_statistics(mean, std) for transform in (self.train, self.eval))  # pyright: ignore[reportFunctionMemberAccess]
+        train, eval_ = made
+        return replace(self, train=train, eval=eval_)
 
     def read(self, reader: Reader, start_s: float) -> Tensor:
         return reader.audio(start_s, self.duration_s, self.rate_hz)
 
 
 View = VideoView | AudioView
+
+
+def transform_of(view: Any, train: bool) -> Transform:
+    """What makes a network's input of what a view reads: in training, or at evaluation."""
+    return view.train if train and view.train is not None else view.eval
 
 
 def min_duration(views: Mapping[str, View]) -> float:
@@ -131,7 +148,7 @@ class ClipDataset(KeyedSet):
         starts, views = self._starts(key), {}
         for name, view in self.views.items():
             self._reseed(key, name, "augment")
-            views[name] = (view.train if self.train else view.eval)(view.read(reader, starts[name]))
+            views[name] = transform_of(view, self.train)(view.read(reader, starts[name]))
         videos = [name for name, view in self.views.items() if isinstance(view, VideoView)]
         return Sample(key.row, views, starts[(videos or list(views))[0]])
 

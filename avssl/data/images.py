@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from avssl.data.clips import VideoView
 from avssl.data.pictures import ImageView, PictureSet, Take
 from avssl.data.shot_scan import look, row_of, scan_pictures
 from avssl.data.shots import Shots
-from avssl.data.source import Found, Source, by_branch
+from avssl.data.source import Found, OnFile, Source, by_branch
 from avssl.data.stream.samples import ClipKey
 from avssl.functional.checks import check
 from avssl.types import UserError
@@ -26,25 +27,41 @@ class _Same:
         return [Take(name, view, key.row) for name, view in self.views.items()]
 
 
-class Images(Source):
-    """FOLDER/LABEL/NAME.png, or a manifest (Parquet or CSV) with the columns path and, if known, label."""
+class ImageFolder(Source):
+    """FOLDER/LABEL/NAME.png, or a manifest (Parquet or CSV) with the columns path and, if known, label.
 
-    def __init__(self, views: Mapping[str, ImageView]) -> None:
-        self.views = views
+    `views` are ImageViews by name; None: two random crops of `size` pixels, augmented as in SimCLR.
+    """
+
+    UNSAVED: ClassVar = (*Source.UNSAVED, "size")
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        views: Mapping[str, ImageView] | None = None,
+        *,
+        manifest: Path | str | None = None,
+        size: int = 64,
+    ) -> None:
+        two = {f"image/{n}": default_view(size) for n in range(2)} if views is None else views
+        super().__init__(root, two, manifest, None)
+
+    @property
+    def default_batch_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """128, or 64 where each picture has several crops."""
+        return 128 if len(self.views) <= 2 else 64
 
     @property
     def need(self) -> str:
         return "pictures (png, jpg, webp)"
 
-    def find(
-        self, root: Path, manifest: Path | None, workers: int, on_file: Callable[[int, int], None] | None = None
-    ) -> Shots:
+    def _find(self, root: Path, manifest: Path | None, workers: int, on_file: OnFile | None) -> Shots:
         return scan_pictures(root, manifest, workers, on_file)
 
     def trainable(self, files: Shots) -> Found:
         return good_shots(files)
 
-    def view_names(self, files: Shots | None) -> list[str]:
+    def view_names(self, files: Shots | None = None) -> list[str]:
         return list(self.views)
 
     def train_set(self, files: Shots, seed: int, clips_per_video: int) -> PictureSet:
@@ -60,6 +77,13 @@ class Images(Source):
         return one_picture(file, {branch: by_branch(self.views)[branch]})
 
 
+def default_view(size: int = 64) -> ImageView:
+    """A random crop with SimCLR's changes of color in training, the picture's middle at evaluation."""
+    from avssl.data.transforms.image import ImageEval, ImageTrain
+
+    return ImageView(train=ImageTrain(size, area=(0.2, 1.0)), eval=ImageEval(size))
+
+
 def good_shots(files: Shots) -> Found:
     """The shots that can be read, and why the others cannot."""
     good = [status == "ok" for status in files.column("status")]
@@ -73,7 +97,7 @@ def good_shots(files: Shots) -> Found:
 
 def one_view_each(files: Shots, views: Mapping[str, ImageView | VideoView], clips: int) -> PictureSet:
     """Every shot as a row, for evaluation."""
-    check("data.clips", clips, clips == 1, "1 where the views are pictures")
+    check("clips", clips, clips == 1, "1 where the views are pictures")
     return PictureSet(files, _Same(views), len(files), seed=0, train=False)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from avssl.data.clips import VideoView
+from avssl.data.clips import Transform, VideoView, transform_of
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.pyav import Reader
@@ -24,9 +24,12 @@ from avssl.functional.seeding import seed_for
 class ImageView:
     """A picture, decoded at `short_side` pixels where it is larger: uint8 [3 h w] to transforms."""
 
+    UNSAVED: ClassVar = ("train",)
+
     short_side: int | None = None
-    train: Callable[[Tensor], Tensor]
-    eval: Callable[[Tensor], Tensor]
+    train: Transform | None = None
+    """None: as at evaluation."""
+    eval: Transform
 
     @property
     def duration_s(self) -> float:
@@ -68,6 +71,11 @@ class PictureSet(KeyedSet):
         return self._length
 
     @property
+    def views(self) -> dict[str, ImageView | VideoView]:
+        """Those of its first row."""
+        return {take.name: take.view for take in self._choose(ClipKey(0, 0, 0))} if self._length else {}
+
+    @property
     def root(self) -> Path:
         return self.shots.root
 
@@ -97,7 +105,7 @@ class PictureSet(KeyedSet):
                     return Broken(key.row, str(path), error.reason)
                 seed = seed_for(self.seed, key.epoch, self._instances[take.shot], key.clip, take.name, "augment")
                 torch.default_generator.manual_seed(seed)  # the CPU's alone
-                views[take.name] = (take.view.train if self.train else take.view.eval)(pixels)
+                views[take.name] = transform_of(take.view, self.train)(pixels)
         return Sample(key.row, views, self._times[takes[0].shot])
 
 

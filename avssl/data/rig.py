@@ -52,7 +52,7 @@ def scan_rig(
     found = takes(root)
     cameras = sorted({camera for paths in found.values() for camera in paths})
     if unknown := sorted(set(offsets_s) - set(cameras)):
-        raise UserError(f"data.source.offsets_s.{unknown[0]}: no such camera; allowed: {', '.join(cameras)}")
+        raise UserError(f"offsets_s.{unknown[0]}: no such camera; allowed: {', '.join(cameras)}")
     facts = look_at_all(root, (path for paths in found.values() for path in paths.values()), workers, on_file)
     rows: list[dict[str, Any]] = []
     for take, paths in found.items():

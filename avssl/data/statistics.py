@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+from avssl import distributed
 from avssl.data.clips import AudioView
+from avssl.data.source import Files, Source
 from avssl.data.stream.samples import Broken, ClipKey, Sample
+from avssl.difference import first_difference
+from avssl.errors import UserError
 from avssl.files import write_json
 from avssl.functional.seeding import seed_for
-from avssl.types import UserError
 
 LEAST_STD_DB = 1.0
 """A band that is always silent (above the codec's cut-off) must not blow up a later sound in it."""
@@ -41,11 +44,11 @@ class BandStatistics:
             numbers = [float(number) for number in (*statistics.mean_db, *statistics.std_db)]
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not a file of statistics"
-            raise UserError(f"data.stats={file}: {reason}; allowed: a file from avssl-prep stats") from error
+            raise UserError(f"stats={file}: {reason}; allowed: a file from avssl-prep stats") from error
         if len(numbers) != 2 * len(statistics.mean_db) or not all(map(math.isfinite, numbers)):
-            raise UserError(f"data.stats={file}: mean_db and std_db; allowed: a finite number for each band")
+            raise UserError(f"stats={file}: mean_db and std_db; allowed: a finite number for each band")
         if hash_ != statistics.hash:
-            raise UserError(f"data.stats={file}: its settings do not have its hash; measure it anew")
+            raise UserError(f"stats={file}: its settings do not have its hash; measure it anew")
         return statistics
 
     def write(self, file: Path) -> None:
@@ -62,7 +65,7 @@ def settings_of(view: AudioView) -> dict[str, Any]:
     settings = getattr(view.eval, "settings", None)
     if settings is None:
         kind = type(view.eval).__name__
-        raise UserError(f"data.stats: {kind} has no settings; allowed: a transform that tells them, as LogSpectrogram")
+        raise UserError(f"stats: {kind} has no settings; allowed: a transform that tells them, as LogSpectrogram")
     return {"sound_hz": view.rate_hz, **settings}
 
 
@@ -88,3 +91,46 @@ def spectrogram_statistics(
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt().clamp_min(LEAST_STD_DB)
     return [round(value, 4) for value in mean.tolist()], [round(value, 4) for value in std.tolist()]
+
+
+def first_sound(source: Source) -> tuple[str, AudioView] | None:
+    """The first view of sound and its name; all of them share its statistics."""
+    return next(((name, view) for name, view in source.views.items() if isinstance(view, AudioView)), None)
+
+
+def measured(source: Source, files: Files, seed: int, clips: int = 256) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation in dB of each band of the first view of sound, as at evaluation and not normalized.
+
+    Over one clip of each of up to `clips` of the files. The main rank measures.
+    """
+    sound = first_sound(source)
+    assert sound is not None
+    name, view = sound
+    statistics = None
+    if distributed.is_main():
+        plain = source.with_views({name: replace(view, train=None)})
+        statistics = spectrogram_statistics(plain.train_set(files, seed, 1), len(files.ids), seed, clips)
+    return distributed.broadcast_object(statistics)
+
+
+def agreeing(file: str, view: AudioView, known: tuple[Any, Any] | None = None) -> BandStatistics:
+    """The statistics in a file. UserError: they are of other spectrograms, or differ from those that are known."""
+    given = BandStatistics.read(Path(file).expanduser())
+    there, here = {"settings": given.settings}, {"settings": settings_of(view)}
+    if known is not None:
+        there |= {"mean_db": given.mean_db, "std_db": given.std_db}
+        here |= dict(zip(("mean_db", "std_db"), known, strict=True))
+    if difference := first_difference(there, here, ignore=()):
+        key, in_file, expected = difference
+        raise UserError(f"stats={file}: {key} is {in_file}, the model's {expected}; allowed: the same")
+    return given
+
+
+def check_statistics(file: str | None, source: Source) -> None:
+    """Raise UserError unless the statistics in a file, where one is given, are those that a model was trained with."""
+    if file is None:
+        return
+    if (sound := first_sound(source)) is None:
+        raise UserError(f"stats={file}: the model has no audio view; allowed: null")
+    trained = sound[1].eval
+    agreeing(file, sound[1], (getattr(trained, "mean", None), getattr(trained, "std", None)))

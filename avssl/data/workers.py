@@ -4,15 +4,56 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import sys
 import threading
-from multiprocessing.context import BaseContext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import BaseContext, ForkServerContext, ForkServerProcess
+
+from avssl.errors import UserError
 
 
-def worker_context() -> BaseContext:
-    """Workers forked from a clean server: they start fast, and inherit neither threads nor the accelerator."""
-    context = multiprocessing.get_context("forkserver")
+def worker_context(needs: object = None) -> BaseContext:
+    """Workers forked from a clean server: they start fast, and inherit neither threads nor the accelerator.
+
+    A script that starts them is not run again in them, as Python would have it, unless `needs`, what they are sent, has
+    something of the script's own in it; then the script has to guard itself (`check_not_in_worker`).
+    """
+    script_is_needed = b"__main__" in pickle.dumps(needs)
+    context = multiprocessing.get_context("forkserver") if script_is_needed else _WithoutScript()
     context.set_forkserver_preload(["avssl.data.cameras", "avssl.data.transforms.image"])
     return context
+
+
+def check_not_in_worker(call: str) -> None:
+    """Raise UserError where a worker, on its start, runs the script that has started it."""
+    if multiprocessing.parent_process() is not None and "__mp_main__" in sys.modules:
+        guard = 'if __name__ == "__main__":'
+        raise UserError(f"{call} is called while a worker reads this script again; allowed: the call below {guard}")
+
+
+class _WithoutScriptProcess(ForkServerProcess):
+    def start(self) -> None:
+        with _script_hidden():
+            super().start()
+
+
+class _WithoutScript(ForkServerContext):
+    Process = _WithoutScriptProcess  # pyright: ignore[reportAssignmentType]
+
+
+@contextmanager
+def _script_hidden() -> Iterator[None]:
+    """Let multiprocessing find no script to import in a new process."""
+    main = vars(sys.modules["__main__"])
+    hidden = {name: main[name] for name in ("__spec__", "__file__") if name in main}
+    try:
+        main["__spec__"] = None
+        main.pop("__file__", None)
+        yield
+    finally:
+        main.update(hidden)
 
 
 def end_with_parent() -> None:

@@ -120,7 +120,7 @@ class _Stage:
         transform = getattr(view, use)
         if not hasattr(transform, "denormalise"):
             kind = type(transform).__name__
-            raise UserError(f"data.views.{name}.{use}: {kind} cannot be shown; allowed: a transform with denormalise")
+            raise UserError(f"views.{name}.{use}: {kind} cannot be shown; allowed: a transform with denormalise")
         shown, place = transform.denormalise(values), f", from {starts[name]:.2f} s" if name in starts else ""
         if isinstance(view, AudioView):
             size = (

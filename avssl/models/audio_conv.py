@@ -16,6 +16,7 @@ class Conv2D10(nn.Module):
 
     def __init__(self, width: int = 64, channels: int = 1) -> None:
         super().__init__()
+        self.width, self.channels = width, channels
         planes = [width, 2 * width, 4 * width, 8 * width]
         self.out_dim = planes[-1]
         self.stem = nn.Sequential(*_normed(channels, width, kernel=7, stride=2))

@@ -27,3 +27,4 @@ class MLP(nn.Sequential):
         layers.append(nn.Linear(dims[-2], dims[-1], bias=not norm_last))
         layers += [nn.BatchNorm1d(dims[-1], affine=False)] if norm_last else []
         super().__init__(*layers)
+        self.dims, self.norm, self.norm_last = list(dims), norm, norm_last

@@ -27,6 +27,7 @@ class JointBranches(nn.Module):
         super().__init__()
         widths = {name: encoder.out_dim for name, encoder in branches.items()}
         check("width", widths, len(set(widths.values())) == 1, "one width for all branches")
+        self.depth, self.heads = depth, heads
         self.encoders = nn.ModuleDict(branches)
         self.out_dim = next(iter(widths.values()))
         self.joint = Transformer(self.out_dim, depth, heads, kinds=len(branches) + 1)

@@ -21,6 +21,7 @@ class R2Plus1D(nn.Module):
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"depth={depth}: allowed are {', '.join(map(str, BLOCKS))}")
+        self.depth, self.width = depth, width
         planes = [width, 2 * width, 4 * width, 8 * width]
         self.out_dim = planes[-1]
         self.stem = nn.Sequential(

@@ -22,9 +22,9 @@ class VisionTransformer(nn.Module):
 
     Dosovitskiy et al., arXiv 2010.11929; positions as in MAE, arXiv 2111.06377. `size` and `patch` have two lengths
     for images [h w] and spectrograms [bands frames], three for clips [t h w], whose patches are tubelets.
-    `width`, `depth` and `heads` replace those of the preset. `pool`: the feature is the [CLS] token (`cls`) or the
+    `width`, `depth` and `heads` replace those of the preset. `pooling`: the feature is the [CLS] token (`cls`) or the
     mean of the patch tokens (`mean`).
-    UserError: a preset or pool that does not exist; sizes that do not fit, as `Patches` and `Transformer` say.
+    UserError: a preset or pooling that does not exist; sizes that do not fit, as `Patches` and `Transformer` say.
     """
 
     def __init__(
@@ -37,13 +37,15 @@ class VisionTransformer(nn.Module):
         width: int | None = None,
         depth: int | None = None,
         heads: int | None = None,
-        pool: str = "cls",
+        pooling: str = "cls",
     ) -> None:
         super().__init__()
         check_choice("preset", preset, tuple(PRESETS))
-        check_choice("pool", pool, ("cls", "mean"))
+        check_choice("pooling", pooling, ("cls", "mean"))
         own = PRESETS[preset]
-        self.pooling, self.patches, self.out_dim = pool, Patches(channels, size, patch), width or own[0]
+        self.size, self.patch, self.channels, self.preset = list(size), list(patch), channels, preset
+        self.width, self.depth, self.heads, self.pooling = width, depth, heads, pooling
+        self.patches, self.out_dim = Patches(channels, size, patch), width or own[0]
         self.embed = nn.Linear(self.patches.values, self.out_dim)
         self.embed.apply(xavier)
         self.cls = nn.Parameter(0.02 * torch.randn(self.out_dim))

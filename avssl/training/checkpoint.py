@@ -1,56 +1,200 @@
-"""Checkpoints: all or nothing on the disk, and everything that the next step depends on."""
+"""Checkpoints: folders that are only data, all or nothing on the disk, with everything that the next step depends on.
+
+RUN/checkpoints/step-00000120/ holds config.json and model.safetensors, which are a model by themselves
+(`models.pretrained`), and training.json and training.safetensors, which only a training reads.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor, nn
 
-from avssl.files import whole
-from avssl.types import UserError
+from avssl.errors import UserError
+from avssl.files import fsync, write_json
+from avssl.models.pretrained import CONFIG, WEIGHTS, read_config, read_tensors, save_model, write_tensors
 
-LAST = "last.pt"
+FOLDER, TRAINING, STATE = "checkpoints", "training.json", "training.safetensors"
+KEPT = 2
+"""Checkpoints of a run that stay, the newest and the one before."""
+IDS = "ids"
+BRANCHES = "branches."
+_NAME = re.compile(r"step-(\d{8})")
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training stands: `step` steps of epoch `epoch` are done."""
+    """Where a training stands: `step` steps of epoch `epoch` are done, in `seconds` of training."""
 
     epoch: int = 0
     step: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The resolved config, the instance ids in the order of bank rows, and all state."""
+    """The state of a training. `ids` are the instances in the order of bank rows, `record` what a resume compares."""
 
-    config: dict[str, Any]
+    record: dict[str, Any]
     ids: list[str]
     position: Position
     objective: dict[str, Any]
     optimizer: dict[str, Any]
+    data: dict[str, Any] = field(default_factory=dict)
+    """The spec of the source, with its preprocessing."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Where it comes from: name, root, manifest, split, ..."""
 
 
-def save(file: Path, checkpoint: Checkpoint) -> None:
-    """Write all of it or, with a UserError, nothing: `file` is the old checkpoint or the new one."""
-    with whole(file) as handle:
-        try:
-            torch.save({"avssl": 1, **vars(checkpoint), "position": asdict(checkpoint.position)}, handle)
-        except RuntimeError as error:  # torch's name for a write that failed
-            raise OSError(str(error).splitlines()[0]) from error
-
-
-def load(run: Path) -> Checkpoint:
-    """Read a checkpoint file, or the last one of a run's folder. Raises UserError when there is none."""
-    file = run / LAST if run.is_dir() else run
-    if not file.is_file():
-        raise UserError(f"no checkpoint {file}; allowed: a run's folder or a .pt file")
+def save(run: Path, name: str, checkpoint: Checkpoint, branches: nn.Module) -> Path:
+    """Write a checkpoint's folder below the run's, all of it or, with a UserError, nothing."""
+    folder = run / FOLDER / name
+    beside = folder.with_name(f".{name}.{secrets.token_hex(8)}.part")
+    state = {key: value for key, value in checkpoint.objective.items() if not key.startswith(BRANCHES)}
+    tensors: dict[str, Tensor] = {IDS: _bytes(json.dumps(checkpoint.ids))}
+    plain = {
+        "objective": _split(state, tensors, "objective"),
+        "optimizer": _split(checkpoint.optimizer, tensors, "optimizer"),
+    }
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True)
-        if stored.pop("avssl") != 1:
-            raise KeyError("avssl")
-        return Checkpoint(**stored | {"position": Position(**stored["position"])})
-    except Exception as error:  # torch raises half a dozen types for files that are no checkpoints
-        raise UserError(f"{file} is no avssl checkpoint ({type(error).__name__})") from error
+        save_model(beside, branches, checkpoint.data, checkpoint.notes)
+        digest = write_tensors(beside / STATE, tensors)
+        facts = {
+            "record": checkpoint.record,
+            "position": asdict(checkpoint.position),
+            **plain,
+            "sha256": {STATE: digest},
+        }
+        write_json(beside / TRAINING, facts)
+        for file in beside.iterdir():
+            fsync(file)
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was cut off after this step
+        beside.replace(folder)
+        fsync(folder.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def save_last(run: Path, step: int, checkpoint: Checkpoint, branches: nn.Module) -> Path:
+    """`save` as the newest of a run, of which KEPT stay."""
+    folder = save(run, f"step-{step:08d}", checkpoint, branches)
+    for old in _steps(run)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def has_checkpoint(run: Path) -> bool:
+    return bool(_steps(run)) or (run / "last.pt").is_file()
+
+
+def newest(place: Path) -> Path:
+    """The folder of a run's newest checkpoint, or of the checkpoint or exported model that `place` is already.
+
+    UserError: nothing of the kind is there; a checkpoint of format 1.
+    """
+    if place.is_file() and place.name in (CONFIG, WEIGHTS, TRAINING, STATE):
+        place = place.parent
+    if (place / CONFIG).is_file():
+        return place
+    if steps := _steps(place):
+        return steps[-1]
+    if place.suffix == ".pt" or (place / "last.pt").is_file():
+        raise UserError(f"{place}: checkpoint format 1, and this version reads format 2: train again")
+    what = "no such folder" if not place.exists() else "no checkpoint in it" if place.is_dir() else "no checkpoint"
+    raise UserError(f"{place}: {what}; allowed: a run, a checkpoint, or an exported folder")
+
+
+def load(place: Path) -> Checkpoint:
+    """The checkpoint of a training. UserError: there is none, another format, changed bytes, an exported model alone."""
+    folder = newest(place)
+    config = read_config(folder)
+    facts = read_training(folder)
+    try:
+        tensors = read_tensors(folder / STATE, facts["sha256"][STATE])
+        branches = read_tensors(folder / WEIGHTS, config["sha256"][WEIGHTS])
+        state = _join(facts["objective"], tensors)
+        return Checkpoint(
+            facts["record"],
+            json.loads(tensors[IDS].numpy().tobytes()),
+            Position(**facts["position"]),
+            {**{BRANCHES + key: value for key, value in branches.items()}, **state},
+            _with_numbers(_join(facts["optimizer"], tensors)),
+            config["data"],
+            config["notes"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{folder}: damaged, {type(error).__name__} at {error}") from error
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """What training.json says. UserError: it is not there, as in an exported model, or none of ours."""
+    file = folder / TRAINING
+    if not file.is_file():
+        raise UserError(f"{folder}: a model without its training; allowed: a run or a checkpoint")
+    try:
+        facts = json.loads(file.read_text("utf-8"))
+        assert isinstance(facts["record"], dict)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise UserError(f"{file}: not written by avssl") from error
+    return facts
+
+
+def trained_ids(folder: Path) -> set[str] | None:
+    """The instances that a checkpoint was trained on, without reading the rest; None of an exported model."""
+    if not (folder / STATE).is_file():
+        return None
+    with safe_open(folder / STATE, "pt") as file:
+        return set(json.loads(file.get_tensor(IDS).numpy().tobytes()))
+
+
+def _steps(run: Path) -> list[Path]:
+    """The finished checkpoints of a run, oldest first."""
+    found = (run / FOLDER).iterdir() if (run / FOLDER).is_dir() else ()
+    return sorted(folder for folder in found if _NAME.fullmatch(folder.name) and (folder / TRAINING).is_file())
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def _split(tree: Any, tensors: dict[str, Tensor], path: str) -> Any:
+    """The tree as JSON holds it, each tensor replaced by its name in `tensors`."""
+    if isinstance(tree, Tensor):
+        tensors[path] = tree
+        return {"tensor": path}
+    if isinstance(tree, Mapping):
+        return {"map": {str(key): _split(value, tensors, f"{path}/{key}") for key, value in tree.items()}}
+    if isinstance(tree, list | tuple):
+        return [_split(value, tensors, f"{path}/{n}") for n, value in enumerate(tree)]
+    if tree is None or isinstance(tree, bool | int | float | str):
+        return tree
+    raise UserError(f"{path}: {type(tree).__name__} in the state; allowed: tensors, numbers, texts, lists, dicts")
+
+
+def _join(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_join(value, tensors) for value in tree]
+    if isinstance(tree, dict):
+        if "tensor" in tree:
+            return tensors[tree["tensor"]]
+        return {key: _join(value, tensors) for key, value in tree["map"].items()}
+    return tree
+
+
+def _with_numbers(optimizer: dict[str, Any]) -> dict[str, Any]:
+    """torch numbers an optimizer's parameters, and JSON's keys are texts."""
+    return {**optimizer, "state": {int(key): value for key, value in optimizer["state"].items()}}

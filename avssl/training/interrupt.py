@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 
 from avssl import distributed
@@ -16,6 +17,8 @@ class Interrupt:
         self._before = {}
 
     def __enter__(self) -> Interrupt:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python lets no other thread set handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._remember)
         return self

@@ -1,10 +1,10 @@
-"""How long to train, and when to look up."""
+"""How long to train, and when to log, measure and save."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avssl.functional.checks import check
+from avssl.errors import check
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,21 @@ class Plan:
     seed: int
     monitor_every: int = 0
     """Between diagnostics of the embeddings, which wait for the next log step; 0 = never."""
+    minutes: float | None = None
+    """Train for so long instead of `epochs`."""
 
     def __post_init__(self) -> None:
         for name, least in {"epochs": 1, "log_every": 1, "save_every": 1, "monitor_every": 0}.items():
             value = getattr(self, name)
-            check(f"trainer.{name}", value, isinstance(value, int) and value >= least, f"whole numbers from {least}")
+            check(name, value, isinstance(value, int) and value >= least, f"whole numbers from {least}")
+        number = isinstance(self.minutes, int | float)
+        check(
+            "minutes", self.minutes, self.minutes is None or (number and self.minutes > 0), "minutes above 0, or null"
+        )
 
     @property
     def steps(self) -> int:
+        """Of the whole training, where epochs say how long it is."""
         return self.epochs * self.steps_per_epoch
 
     def logs(self, step: int) -> bool:

@@ -142,7 +142,7 @@ def test_files_that_cannot_be_mixed_are_named_once(tmp_path: Path, caplog: pytes
 def test_what_was_usable_and_breaks_later_ends_the_sample_with_its_name(tmp_path: Path, tiny_videos: Path) -> None:
     write_sound(tmp_path / "a.mp4", 0.3 * noise().tanh())
     source = folder(f"data.views.audio.train.before.background={{folder: '{tmp_path}', share: 1.0}}")
-    train = source.train_set(source.trainable(source.find(tiny_videos, None, 0)).files, 0, 1)
+    train = source.train_set(source.trainable(source.at(tiny_videos).find()).files, 0, 1)
     assert isinstance(train[ClipKey(0, 0, 0)], Sample)
     (tmp_path / "a.mp4").unlink()
     broken = train[ClipKey(0, 0, 0)]
@@ -198,7 +198,7 @@ def test_keys_switch_the_augmentations_on_in_training_alone(tmp_path: Path, tiny
         "after.masks.frame_masks=2",
     }
     plain = folder()
-    files = plain.trainable(plain.find(tiny_videos, None, 0)).files
+    files = plain.trainable(plain.at(tiny_videos).find()).files
     key = ClipKey(0, 3, 0)
 
     def heard(source) -> tuple[torch.Tensor, torch.Tensor]:
@@ -218,7 +218,7 @@ def test_keys_switch_the_augmentations_on_in_training_alone(tmp_path: Path, tiny
 
 def test_video_multicrop_gives_large_and_small_crops_at_places_of_their_own(tiny_videos: Path) -> None:
     source = folder("data.local_size=16", data="video_multicrop")
-    files = source.trainable(source.find(tiny_videos, None, 0)).files
+    files = source.trainable(source.at(tiny_videos).find()).files
     sample = source.train_set(files, 0, 1)[ClipKey(0, 0, 0)]
     assert isinstance(sample, Sample)
     large, small = (3, 8, 24, 24), (3, 4, 16, 16)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from cameras_data import write_clock, write_level
 
-from avssl.data.cameras import Cameras
+from avssl.data.cameras import MultiCamera
 from avssl.data.clips import VideoView
 from avssl.data.pictures import ImageView, PictureSet
 from avssl.data.shots import Shots
@@ -48,11 +48,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def cameras(**settings) -> Cameras:
-    return Cameras({"image": IMAGE}, **settings)
+    return MultiCamera(None, {"image": IMAGE}, **settings)
 
 
 def found(source: Cameras, root: Path, manifest: Path | None = None) -> Found:
-    return source.trainable(source.find(root, manifest, 0))
+    return source.trainable(source.at(root, manifest).find())
 
 
 def levels(sample: Sample | Broken) -> dict[str, int]:
@@ -148,7 +148,7 @@ def test_chosen_cameras_alone_are_used(folder: Path):
 
 def test_embedding_shows_every_picture_once(folder: Path):
     source = cameras()
-    files = source.embeddable(source.find(folder, None, 0)).files
+    files = source.embeddable(source.at(folder).find()).files
     data = source.eval_set(files, 1)
     rows = data.files().to_pylist()
     assert len(rows) == len(data) == 13
@@ -163,7 +163,7 @@ def test_embedding_shows_every_picture_once(folder: Path):
 
 def test_with_a_branch_per_camera_an_instance_is_a_row(folder: Path):
     source = cameras(views_per_instance=None, branches="per_camera")
-    data = source.eval_set(source.embeddable(source.find(folder, None, 0)).files, 1)
+    data = source.eval_set(source.embeddable(source.at(folder).find()).files, 1)
     assert data.files()["id"].to_pylist() == list(LEVELS)
     assert levels(data[ClipKey(0, 1, 0)]) == {"cam0": 60, "cam1": 70, "cam2": 80}
 
@@ -196,22 +196,22 @@ def test_a_manifest_names_instances_and_cameras(folder: Path, tmp_path: Path, ki
         file.write_text("\n".join(lines))
     else:
         pq.write_table(pa.table(rows), file)
-    files = cameras().find(folder, file, 0)
+    files = cameras().at(folder, file).find()
     usable, left_out = cameras().trainable(files)
     assert usable.ids == ["01"]
     assert usable.column("time") == [0.0, 0.1]
     assert [row["id"] for row in left_out] == ["02", "02"]
     files.write(tmp_path / "again.parquet")  # as a scan wrote it, with reasons
-    assert cameras().find(folder, tmp_path / "again.parquet", 0).table.equals(files.table)
+    assert cameras().at(folder, tmp_path / "again.parquet").find().table.equals(files.table)
 
 
 def test_a_manifest_without_the_columns_is_refused(folder: Path, tmp_path: Path):
     (tmp_path / "shots.csv").write_text("instance,path\na,a/cam0.png\n")
     with pytest.raises(UserError, match=r"shots.csv: .* lacks the columns camera"):
-        cameras().find(folder, tmp_path / "shots.csv", 0)
+        cameras().at(folder, tmp_path / "shots.csv").find()
     (tmp_path / "shots.csv").write_text("instance,camera,path\na,,a/cam0.png\n")
     with pytest.raises(UserError, match="rows without camera"):
-        cameras().find(folder, tmp_path / "shots.csv", 0)
+        cameras().at(folder, tmp_path / "shots.csv").find()
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_several_files_of_a_camera_belong_together_by_name(rig: Path, tmp_path: 
 
 def test_an_instant_can_be_a_short_clip(rig: Path):
     view = VideoView(frames=4, fps=10.0, train=plain, eval=plain)
-    source = Cameras({"video": view}, period_s=0.2, offsets_s={"cam3": 0.3})
+    source = MultiCamera(None, {"video": view}, period_s=0.2, offsets_s={"cam3": 0.3})
     usable = found(source, rig).files
     assert usable.ids[-1] == "1.600"  # a clip of 0.4 s ends in the video
     data = source.train_set(usable, 0, 1)
@@ -282,7 +282,7 @@ def test_a_manifest_can_name_times_of_videos(rig: Path, tmp_path: Path):
     lines = ["instance,camera,path,time", "a,1,cam1/x.mkv,0.401", "a,3,cam3/z.mkv,0.9", "b,1,cam1/x.mkv,9"]
     (tmp_path / "shots.csv").write_text("\n".join([*lines, "b,2,cam2/y.mkv,0.95"]))
     source = cameras()
-    usable, left_out = source.trainable(source.find(rig, tmp_path / "shots.csv", 0))
+    usable, left_out = source.trainable(source.at(rig, tmp_path / "shots.csv").find())
     assert usable.ids == ["a"]
     assert [row["reason"] for row in left_out] == [
         "no_frame: no frame within 0.02 s of 9 s",
@@ -307,7 +307,7 @@ def test_settings_that_are_not_allowed(settings: dict, message: str):
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         cameras(**settings)
     with pytest.raises(UserError, match="one view, named as a branch"):
-        Cameras({"image/0": IMAGE})
+        MultiCamera(None, {"image/0": IMAGE})
 
 
 def test_folders_that_are_no_rig(rig: Path, folder: Path, tmp_path: Path):

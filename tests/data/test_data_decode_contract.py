@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from whole_files import all_frames, all_samples, start_s
 
-from avssl.data.clip_files import Clips
+from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import ClipDataset, VideoView
 from avssl.data.decode.media import DecodeError
 from avssl.data.decode.opened import open_streams
@@ -196,7 +196,7 @@ def test_torchcodec_refuses_sound_with_a_gap(gaps: Path) -> None:
 def test_a_wrong_decoder_is_one_line() -> None:
     view = VideoView(train=lambda pixels: pixels, eval=lambda pixels: pixels)
     with pytest.raises(UserError, match=r"^data.source.decoder='opencv'; allowed: av, torchcodec, decord$"):
-        Clips({"video": view}, decoder="opencv")
+        VideoFolder(None, {"video": view}, decoder="opencv")
     with pytest.raises(UserError, match="allowed: av, torchcodec, decord"):
         open_reader("x.mp4", "opencv")
 
@@ -215,7 +215,7 @@ def test_clips_are_read_with_the_decoder_of_the_source(shared: Path, decoder: st
     root = shared / "data" / "odd_media"
     rows = [describe(root, name) for name in ("bt601_full_range.mp4", "h265_video.mp4")]
     view = VideoView(frames=2, short_side=48, train=lambda pixels: pixels, eval=lambda pixels: pixels)
-    source = Clips({"video": view}, decoder=decoder)
+    source = VideoFolder(None, {"video": view}, decoder=decoder)
     dataset = source.eval_set(source.embeddable(Manifest.of(root, rows)).files, 1)
     assert isinstance(dataset, ClipDataset)
     samples = [dataset[ClipKey(0, row, 0)] for row in range(2)]

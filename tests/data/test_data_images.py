@@ -16,7 +16,7 @@ from avssl.cli.assemble import make_source
 from avssl.cli.common import CONFIGS
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
-from avssl.data.images import Images
+from avssl.data.images import ImageFolder
 from avssl.data.pictures import ImageView
 from avssl.data.source import by_branch
 from avssl.data.stream.samples import ClipKey, Sample
@@ -138,8 +138,8 @@ def folder(tmp_path: Path) -> Path:
 def test_each_picture_is_an_instance_with_its_folder_as_label(folder: Path):
     (folder / "y" / "copy.png").write_bytes((folder / "x" / "0.png").read_bytes())
     (folder / "y" / "bad.png").write_bytes(b"bad")
-    source = Images({"image/0": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
-    usable, left_out = source.trainable(source.find(folder, None, 0))
+    source = ImageFolder(None, {"image/0": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
+    usable, left_out = source.trainable(source.at(folder).find())
     assert usable.ids == [f"{label}/{n}.png" for label in "xy" for n in range(3)]
     assert usable.column("label") == ["x"] * 3 + ["y"] * 3
     assert {row["path"]: row["reason"].partition(":")[0] for row in left_out} == {
@@ -152,8 +152,8 @@ def test_each_picture_is_an_instance_with_its_folder_as_label(folder: Path):
 
 def test_a_manifest_lists_pictures_and_labels(folder: Path, tmp_path: Path):
     (tmp_path / "some.csv").write_text("path,label\ny/0.png,7\nx/1.png,8\n")
-    source = Images({"image/0": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
-    files = source.find(folder, tmp_path / "some.csv", 0)
+    source = ImageFolder(None, {"image/0": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
+    files = source.at(folder, tmp_path / "some.csv").find()
     assert dict(zip(files.ids, files.column("label"), strict=True)) == {"x/1.png": "8", "y/0.png": "7"}
 
 
@@ -167,7 +167,7 @@ def test_views_are_augmented_by_themselves_at_their_sizes(folder: Path, data: st
     source = make_source(
         config(f"data={data}", "data.size=32", *(["data.local_size=16"] if data == "multicrop" else [])).data
     )
-    files = source.trainable(source.find(folder, None, 0)).files
+    files = source.trainable(source.at(folder).find()).files
     train = source.train_set(files, 0, 1)
     sample = train[ClipKey(0, 1, 0)]
     assert isinstance(sample, Sample)
@@ -196,5 +196,5 @@ def test_the_first_view_of_a_branch_stands_for_it():
 
 def test_pictures_without_folder_have_no_label(tmp_path: Path):
     write_level(tmp_path / "a.png", 3)
-    source = Images({"image": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
-    assert source.find(tmp_path, None, 0).column("label") == [""]
+    source = ImageFolder(None, {"image": ImageView(train=ImageTrain(8), eval=ImageEval(8))})
+    assert source.at(tmp_path).find().column("label") == [""]

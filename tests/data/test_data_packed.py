@@ -19,7 +19,7 @@ import pytest
 import torch
 from pack_data import FILMS, FORMATS, make, write_films
 
-from avssl.data.clip_files import Clips
+from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import AudioView, VideoView, View
 from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
@@ -28,7 +28,7 @@ from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
 from avssl.data.pack.store import Store, url_of
-from avssl.data.packed import Packed, is_pack
+from avssl.data.packed import is_pack
 from avssl.data.stream.loader import batches, train_loader
 from avssl.data.stream.sampler import EpochSampler
 from avssl.data.stream.samples import Broken, ClipKey, Sample
@@ -58,8 +58,8 @@ def packs(films: Manifest, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_clips_are_those_of_the_source(films: Manifest, packs: dict[str, Path], form: str) -> None:
-    source, raw = Packed(VIEWS), Clips(VIEWS)
-    found = source.trainable(source.find(packs[form], None, 0))
+    source, raw = PackedVideos(None, VIEWS), VideoFolder(None, VIEWS)
+    found = source.trainable(source.at(packs[form]).find())
     assert found.files.ids == films.ids
     assert not found.left_out
     mine, theirs = source.train_set(found.files, 3, 2), raw.train_set(films, 3, 2)
@@ -77,8 +77,8 @@ def test_the_clips_are_those_of_the_source(films: Manifest, packs: dict[str, Pat
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_workers_read_what_this_process_reads(packs: dict[str, Path], form: str) -> None:
-    source = Packed(VIEWS)
-    files = source.find(packs[form], None, 0)
+    source = PackedVideos(None, VIEWS)
+    files = source.at(packs[form]).find()
     dataset = source.train_set(files, 0, 2)
     again = pickle.loads(pickle.dumps(dataset))
     sampler = EpochSampler(FILMS, 3, 2, seed=0)
@@ -144,12 +144,12 @@ def test_packs_are_read_through_fsspec(packs: dict[str, Path], tmp_path: Path, f
                 name = path.relative_to(root).as_posix()
                 archive.write(path, f"in/{name}")
                 memory.pipe_file(f"/{form}/{name}", path.read_bytes())
-    local = Packed(VIEWS)
-    expected = local.train_set(local.find(root, None, 0), 0, 1)[ClipKey(0, 2, 0)]
+    local = PackedVideos(None, VIEWS)
+    expected = local.train_set(local.at(root).find(), 0, 1)[ClipKey(0, 2, 0)]
     assert isinstance(expected, Sample)
     for url in (f"memory://{form}", f"zip://in::{tmp_path}/pack.zip", f"file://{root}"):
-        source = Packed(VIEWS)
-        files = source.find(Path(url), None, 0)
+        source = PackedVideos(None, VIEWS)
+        files = source.at(Path(url)).find()
         assert url_of(files.root) == url
         got = pickle.loads(pickle.dumps(source.train_set(files, 0, 1)))[ClipKey(0, 2, 0)]
         assert isinstance(got, Sample)
@@ -159,7 +159,7 @@ def test_packs_are_read_through_fsspec(packs: dict[str, Path], tmp_path: Path, f
     assert url_of(Path("zip://in::s3://bucket/pack.zip")) == "zip://in::s3://bucket/pack.zip"
     assert url_of(Path("/home/me/pack")) is None
     with pytest.raises(UserError, match=r"memory://gone/pack.json: "):
-        Packed(VIEWS).find(Path("memory://gone"), None, 0)
+        PackedVideos(Path("memory://gone"), VIEWS).find()
 
 
 def changed(table: pa.Table, name: str, value: object) -> pa.Table:
@@ -188,9 +188,9 @@ def test_an_index_that_leads_out_of_the_pack_is_refused(
     (tmp_path / "pack" / "link").symlink_to(tmp_path / "secret")
     index = tmp_path / "pack" / "index.parquet"
     pq.write_table(changed(pq.read_table(index), name, value), index)
-    source = Packed(VIEWS)
+    source = PackedVideos(None, VIEWS)
     with pytest.raises(UserError, match=words):
-        source.train_set(source.find(tmp_path / "pack", None, 0), 0, 1)
+        source.train_set(source.at(tmp_path / "pack").find(), 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_an_index_that_is_wrong_breaks_the_clip_alone(
     index = tmp_path / "index.parquet"
     table = pq.read_table(index)
     pq.write_table(changed(table, name, value), index)
-    source = Packed(VIEWS)
-    clips = source.train_set(source.find(tmp_path, None, 0), 0, 1)
+    source = PackedVideos(None, VIEWS)
+    clips = source.train_set(source.at(tmp_path).find(), 0, 1)
     rows = {name: row for row, name in enumerate(films.ids)}
     for row, instance in enumerate(table.column("id").to_pylist()):
         got = clips[ClipKey(0, rows[instance], 0)]
@@ -264,18 +264,18 @@ def test_manifests_and_cards_that_lead_out_of_the_pack_are_refused(films: Manife
     ):
         card.write_text(text)
         with pytest.raises(UserError, match=words):
-            Packed(VIEWS).find(manifest.root, None, 0)
+            PackedVideos(manifest.root, VIEWS).find()
     with pytest.raises(UserError, match=r"pack.json: No such file.*; allowed: a pack of avssl-prep pack"):
-        Packed(VIEWS).find(tmp_path, None, 0)
+        PackedVideos(tmp_path, VIEWS).find()
 
 
 def test_views_that_ask_for_more_than_there_is_are_told(
     packs: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    Packed(VIEWS).find(packs["shards"], None, 0)
+    PackedVideos(packs["shards"], VIEWS).find()
     assert not caplog.records
     more: dict[str, View] = {"video": VideoView(fps=30, short_side=112, train=same, eval=same)}
-    Packed(more).find(packs["shards"], None, 0)
+    PackedVideos(packs["shards"], more).find()
     assert [record.getMessage() for record in caplog.records] == [
         "data.views.video.fps=30: the pack has no more than 16",
         "data.views.video.short_side=112: the pack has no more than 32",
@@ -283,7 +283,7 @@ def test_views_that_ask_for_more_than_there_is_are_told(
 
 
 def test_views_that_ask_for_all_there_is_are_told(packs: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
-    Packed({"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find(packs["shards"], None, 0)
+    PackedVideos(packs["shards"], {"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find()
     told = "data.views.video.short_side=null: the pack has no more than 32"
     assert [record.getMessage() for record in caplog.records] == [told]
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torchvision.io import ImageReadMode, decode_image, write_png
 
-from avssl.data.clip_files import Clips
+from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import AudioView, VideoView
-from avssl.data.images import Images
+from avssl.data.images import ImageFolder
 from avssl.data.pictures import ImageView
 from avssl.data.source import Source
 from avssl.data.stream.samples import ClipKey, Sample
@@ -36,7 +36,7 @@ HOSTILE = '<img src=x onerror="window.broken=1">&\'<script>window.broken=1<'
 
 
 def preview(source: Source, root: Path, out: Path, **kwargs) -> tuple[str, list]:
-    found = source.trainable(source.find(root, None, 0))
+    found = source.trainable(source.at(root).find())
     plain = type(source)(originals(source.views))  # pyright: ignore
     shown, broken = write_preview(source, plain, found, out, **{"n": 3, "draws": 2, "seed": 0, **kwargs})
     html = out.read_text("utf-8")
@@ -59,7 +59,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
 @pytest.fixture(scope="module")
 def page(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "preview.html"
-    preview(Clips(VIEWS), hostile, out)
+    preview(VideoFolder(None, VIEWS), hostile, out)
     return out
 
 
@@ -84,8 +84,8 @@ def test_everything_lies_in_the_page(page: Path) -> None:
 def test_strips_are_the_frames_that_the_network_gets(page: Path, hostile: Path) -> None:
     strips = [image for image in images(page.read_text("utf-8"), "jpeg") if image.shape == (3, 24, 4 * 26)]
     assert len(strips) == 9
-    source = Clips(VIEWS)
-    files = source.trainable(source.find(hostile, None, 0)).files
+    source = VideoFolder(None, VIEWS)
+    files = source.trainable(source.at(hostile).find()).files
     train, evaluated = source.train_set(files, 0, 1), source.eval_set(files, 1)
     for dataset, transform, epochs in ((evaluated, VIDEO.eval, 1), (train, VIDEO.train, 2)):
         for row in range(3):
@@ -111,16 +111,18 @@ def test_what_is_left_out_is_told_by_reason(page: Path) -> None:
 
 
 def test_the_draw_follows_the_seed_and_a_file_that_breaks_gives_its_place(tiny_videos: Path, tmp_path: Path) -> None:
-    source = Clips(VIEWS)
+    source = VideoFolder(None, VIEWS)
     one, _ = preview(source, tiny_videos, tmp_path / "a.html", draws=0)
     assert one == preview(source, tiny_videos, tmp_path / "b.html", draws=0)[0]
     assert one != preview(source, tiny_videos, tmp_path / "c.html", draws=0, seed=1)[0]
     shutil.copytree(tiny_videos, tmp_path / "videos")
-    found = source.trainable(source.find(tmp_path / "videos", None, 0))
+    found = source.trainable(source.at(tmp_path / "videos").find())
     first = re.search(r"<h2>([^<]+)</h2>", one)
     assert first
     (tmp_path / "videos" / first[1]).unlink()
-    shown, broken = write_preview(source, Clips(originals(VIEWS)), found, tmp_path / "d.html", n=3, draws=0, seed=0)
+    shown, broken = write_preview(
+        source, VideoFolder(None, originals(VIEWS)), found, tmp_path / "d.html", n=3, draws=0, seed=0
+    )
     assert shown == 3
     assert [item.path for item in broken] == [str(tmp_path / "videos" / first[1])]
     table = (tmp_path / "d.html").read_text("utf-8").partition("Left out")[2]
@@ -131,11 +133,11 @@ def test_pictures_and_sound_alone_are_shown(tiny_videos: Path, tmp_path: Path) -
     for number in range(2):
         write_png(torch.full((3, 30, 40), 90 * number, dtype=torch.uint8), str(tmp_path / f"{number}.png"))
     view = ImageView(train=ImageTrain(16), eval=ImageEval(16))
-    html, _ = preview(Images({"image/0": view, "image/1": view}), tmp_path, tmp_path / "a.html")
+    html, _ = preview(ImageFolder(None, {"image/0": view, "image/1": view}), tmp_path, tmp_path / "a.html")
     assert html.count('class="still"') == 2
     assert html.count(">image/1<") == 4
     assert [image.shape for image in images(html, "jpeg")].count((3, 16, 16)) == 2 * (1 + 2 * 2)
-    html, _ = preview(Clips({"audio": AUDIO}), tiny_videos, tmp_path / "b.html", n=2)
+    html, _ = preview(VideoFolder(None, {"audio": AUDIO}), tiny_videos, tmp_path / "b.html", n=2)
     assert html.count("<audio controls") == 2
     assert len(images(html, "png")) == 2 * 3
     assert all(image.shape == (3, 16, 6400 // 240) for image in images(html, "png"))
@@ -152,7 +154,7 @@ def test_a_clip_is_no_larger_than_its_limit() -> None:
 def test_a_transform_that_cannot_be_shown_is_named(tiny_videos: Path, tmp_path: Path) -> None:
     bare = VideoView(frames=4, train=lambda frames: frames, eval=VideoEval(24))
     with pytest.raises(UserError, match=r"data.views.video.train: function cannot be shown; allowed: .*denormalise"):
-        preview(Clips({"video": bare}), tiny_videos, tmp_path / "a.html")
+        preview(VideoFolder(None, {"video": bare}), tiny_videos, tmp_path / "a.html")
 
 
 def test_ticks_lie_where_they_say() -> None:

@@ -23,7 +23,7 @@ def small(channels: int, size: list[int], patch: list[int], **settings) -> Visio
 @pytest.mark.parametrize("pool", ["cls", "mean"])
 def test_any_kind_of_input_gives_one_vector(kind, pool):
     channels, size, patch, count = INPUTS[kind]
-    encoder = small(channels, size, patch, pool=pool)
+    encoder = small(channels, size, patch, pooling=pool)
     x = torch.randn(2, channels, *size)
     tokens = encoder.tokens(x)
     assert tokens.shape == (2, 1 + count, 24)
@@ -51,7 +51,7 @@ def test_showing_all_patches_in_another_order_only_reorders_the_tokens():
 
 
 def test_the_place_of_a_patch_matters():
-    encoder = small(3, [8, 8], [4, 4], pool="mean")
+    encoder = small(3, [8, 8], [4, 4], pooling="mean")
     x = torch.randn(1, 3, 8, 8)
     assert not torch.allclose(encoder(x), encoder(x.flip(2)), atol=1e-4)
 
@@ -75,7 +75,7 @@ def test_settings_replace_those_of_the_preset():
     [
         ({"size": [10, 8]}, r"size=\[10, 8\]; allowed: multiples of patch=\[4, 4\]"),
         ({"preset": "giant"}, "preset='giant'; allowed: tiny, small, base, large"),
-        ({"pool": "max"}, "pool='max'; allowed: cls, mean"),
+        ({"pooling": "max"}, "pooling='max'; allowed: cls, mean"),
         ({"heads": 5}, "heads=5; allowed: divisors of width=192"),
         ({"depth": -1}, "depth=-1; allowed: 1 and more"),
     ],

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avssl.training.lars import LARS
-from avssl.training.optim import Schedule, make_optimizer, move_rates
+from avssl.training.optim import Optimization, Schedule, move_rates
 from avssl.types import UserError
 
 
@@ -41,9 +41,9 @@ def test_wrong_values_are_named(wrong: dict):
 
 def test_only_matrices_decay_and_frozen_weights_are_left_out():
     module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 2).requires_grad_(False))
-    optimizer = make_optimizer(module, adamw, False)
+    optimizer = Optimization(adamw).build(module, 32)
     assert [(len(g["params"]), g["weight_decay"]) for g in optimizer.param_groups] == [(1, 0.5), (3, 0.0)]
-    whole = make_optimizer(module, adamw, True)
+    whole = Optimization(adamw, decay_vectors=True).build(module, 32)
     assert [(len(g["params"]), g["weight_decay"]) for g in whole.param_groups] == [(4, 0.5)]
     move_rates(optimizer, Schedule("cosine"), 0.5)
     assert move_rates(optimizer, Schedule("cosine"), 0.5) == {"lr": pytest.approx(0.05)}
@@ -53,7 +53,7 @@ def test_only_matrices_decay_and_frozen_weights_are_left_out():
 def test_a_pattern_gives_its_parameters_their_own_rules():
     module = encoder_and_predictor()
     rules = {"predictor.*": {"constant": True, "lr_scale": 10, "weight_decay": 0.25}, "*.bias": {"weight_decay": 0.125}}
-    optimizer = make_optimizer(module, adamw, False, rules, weight_decay_end=0.0)
+    optimizer = Optimization(adamw, groups=rules, weight_decay_end=0.0).build(module, 32)
     found = {}
     for progress in (0.5, 0.75):
         move_rates(optimizer, Schedule("cosine"), progress)
@@ -71,8 +71,14 @@ def test_a_pattern_gives_its_parameters_their_own_rules():
     }
 
 
+def test_the_rate_grows_with_the_batch_where_it_is_for_a_batch():
+    for base, expected in ((None, 0.1), (256, 0.1 * 64 / 256)):
+        optimizer = Optimization(adamw, base_batch_size=base).build(encoder_and_predictor(), 64)
+        assert {group["initial_lr"] for group in optimizer.param_groups} == {pytest.approx(expected)}
+
+
 def test_weight_decay_goes_from_start_to_end_and_is_logged():
-    optimizer = make_optimizer(nn.Linear(2, 2), adamw, False, weight_decay_end=2.5)
+    optimizer = Optimization(adamw, weight_decay_end=2.5).build(nn.Linear(2, 2), 32)
     decay = [move_rates(optimizer, Schedule("constant"), p).get("weight_decay") for p in (0.0, 0.5, 1.0)]
     assert decay == pytest.approx([0.5, 1.5, 2.5])
     assert [g["weight_decay"] for g in optimizer.param_groups] == pytest.approx([2.5, 0.0])
@@ -88,7 +94,7 @@ def test_weight_decay_goes_from_start_to_end_and_is_logged():
 )
 def test_a_wrong_pattern_or_option_is_one_clear_error(groups: dict, message: str):
     with pytest.raises(UserError, match=message):
-        make_optimizer(encoder_and_predictor(), adamw, False, groups)
+        Optimization(adamw, groups=groups).build(encoder_and_predictor(), 32)
 
 
 def train(module: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
@@ -105,7 +111,7 @@ def test_a_loaded_optimiser_goes_on_exactly(kind):
     def make():
         module = encoder_and_predictor()
         rules = {"predictor.*": {"constant": True, "lr_scale": 0.5}}
-        return module, make_optimizer(module, kind, False, rules, weight_decay_end=0.01)
+        return module, Optimization(kind, groups=rules, weight_decay_end=0.01).build(module, 32)
 
     through, optimizer = make()
     train(through, optimizer, range(8))

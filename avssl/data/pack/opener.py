@@ -37,7 +37,7 @@ class Mp4Opener:
 
     def __init__(self, manifest: Manifest, decoder: str) -> None:
         if url := url_of(manifest.root):
-            raise UserError(f"data.root={url}: a pack of mp4; allowed: one of shards or memmap, or a local folder")
+            raise UserError(f"root={url}: a pack of mp4; allowed: one of shards or memmap, or a local folder")
         self._root, self._paths, self._decoder = manifest.root, manifest.paths, decoder
         check_below(manifest.root / MANIFEST, self._paths)
         self._open: OrderedDict[int, Reader] = OrderedDict()

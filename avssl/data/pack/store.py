@@ -86,5 +86,5 @@ class Store:
             try:
                 self._system = fsspec.core.url_to_fs(self._url)
             except (ValueError, ImportError) as error:
-                raise UserError(f"data.root={self._url}: {str(error).splitlines()[0]}") from error
+                raise UserError(f"root={self._url}: {str(error).splitlines()[0]}") from error
         return self._system

@@ -43,7 +43,7 @@ class Worker(Generic[T]):
     """One process and the items it was given, the first of them in work since `since` (None: not started yet)."""
 
     def __init__(self, function: Callable[[str], T], timeout_s: float | int, memory_mb: int) -> None:
-        context = worker_context()
+        context = worker_context(function)
         self.connection, theirs = context.Pipe()
         arguments = (theirs, function, 2 * timeout_s + 10, memory_mb * 2**20)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from avssl.data.manifest import Manifest
 from avssl.data.source import Files
 from avssl.data.stream.orders import ByShard, Order, Shuffled, Weighted
 from avssl.functional.checks import check, check_choice
@@ -34,17 +31,17 @@ def order_of(
     balance: a column each of whose values is equally likely; weights: a column of numbers, of which within a value
     where both are given; shuffle: "full", or "shards" as the column `shard` names them.
     """
-    check_choice("data.shuffle", shuffle, ("full", "shards"))
-    check("data.shuffle_buffer", shuffle_buffer, shuffle_buffer >= 1, "1 and more instances")
+    check_choice("shuffle", shuffle, ("full", "shards"))
+    check("shuffle_buffer", shuffle_buffer, shuffle_buffer >= 1, "1 and more instances")
     weighted = balance is not None or weights is not None
     if shuffle == "shards":
-        check("data.shuffle", shuffle, not weighted, "full, with data.balance and data.weights")
-        return ByShard(_column(files, "data.shuffle=shards", "shard"), shuffle_buffer)
+        check("shuffle", shuffle, not weighted, "full, with balance and weights")
+        return ByShard(_column(files, "shuffle=shards", "shard"), shuffle_buffer)
     if not weighted:
         return Shuffled(len(files.ids))
     found = weights_of(files, balance, weights)
     if 0 < (positive := int((found > 0).sum())) < batch_size:
-        raise UserError(f"data.batch_size={batch_size}; allowed: up to {positive}, the instances of a weight above 0")
+        raise UserError(f"batch_size={batch_size}; allowed: up to {positive}, the instances of a weight above 0")
     return Weighted(found, batch_size)
 
 
@@ -52,7 +49,7 @@ def weights_of(files: Files, balance: str | None, weights: str | None) -> Float6
     """Weights, not all 0, by a column of numbers, or so that the values of `balance` weigh the same. UserError."""
     found = torch.ones(len(files.ids), dtype=torch.float64)
     if weights is not None:
-        key = f"data.weights={weights}"
+        key = f"weights={weights}"
         values = [_number(value) for value in _column(files, key, weights)]
         wrong = [
             v for v in values if not isinstance(v, int | float) or isinstance(v, bool) or not 0 <= v < float("inf")
@@ -63,7 +60,7 @@ def weights_of(files: Files, balance: str | None, weights: str | None) -> Float6
         if not found.any():
             raise UserError(f"{key}: all are 0; allowed: some above 0")
     if balance is not None:
-        key = f"data.balance={balance}"
+        key = f"balance={balance}"
         values = _column(files, key, balance)
         if "" in values:
             raise UserError(f"{key}: rows without a value; allowed: a value in each row")
@@ -87,18 +84,6 @@ def _number(value: Any) -> Any:
 def too_heavy(weights: Float64[Tensor, " rows"], batch_size: int) -> int:
     """How many rows weigh so much that they are in every batch and still come too seldom."""
     return int((batch_size * weights > weights.sum() * (1 + 1e-9)).sum())
-
-
-def in_split(files: Any, split: str | None) -> Any:
-    """The files whose column `split` says so; all for None. Raises UserError, naming the splits that there are."""
-    if split is None:
-        return files
-    if not isinstance(files, Manifest):
-        raise UserError(f"data.split={split}: pictures and cameras have no column split; allowed: null")
-    values = files.table.column("split")
-    allowed = _some(sorted(value for value in set(values.to_pylist()) if value)) or "null, for it names no splits"
-    check("data.split", split, split in values.to_pylist() and split != "", f"of this manifest {allowed}")
-    return replace(files, table=files.table.filter(pa.array([value == split for value in values.to_pylist()])))
 
 
 def _column(files: Files, key: str, name: str) -> list[Any]:

@@ -76,7 +76,7 @@ def _loader(
     pin_memory: bool,
     timeout_s: float | int | None,
 ) -> DataLoader:
-    check("data.timeout_s", timeout_s, timeout_s is None or timeout_s > 0, "seconds, or null")
+    check("timeout_s", timeout_s, timeout_s is None or timeout_s > 0, "seconds, or null")
     return DataLoader(
         dataset,
         batch_sampler=keys,  # pyright: ignore[reportArgumentType]  # any iterable of lists of keys
@@ -86,7 +86,7 @@ def _loader(
         timeout=(timeout_s or 0) if workers else 0,
         persistent_workers=workers > 0,
         worker_init_fn=quiet_worker,
-        multiprocessing_context=worker_context() if workers else None,
+        multiprocessing_context=worker_context(dataset.sent) if workers else None,
     )
 
 

@@ -37,13 +37,11 @@ class EpochSampler(Sampler[list[ClipKey]]):
         clips_per_open: int = 1,
     ) -> None:
         if not 1 <= batch_size <= num_instances:
-            raise UserError(
-                f"data.batch_size={batch_size}: allowed are 1 to {num_instances}, the number of usable files"
-            )
+            raise UserError(f"batch_size={batch_size}; allowed: 1 to {num_instances}, the number of usable files")
         if batch_size % world_size:
-            raise UserError(f"data.batch_size={batch_size}: allowed are multiples of the {world_size} ranks")
+            raise UserError(f"batch_size={batch_size}; allowed: multiples of the {world_size} ranks")
         whole = clips_per_open >= 1 and clips_per_video % clips_per_open == 0
-        check("data.clips_per_open", clips_per_open, whole, f"divisors of data.clips_per_video={clips_per_video}")
+        check("clips_per_open", clips_per_open, whole, f"divisors of clips_per_video={clips_per_video}")
         self.num_instances, self.batch_size, self.clips_per_video = num_instances, batch_size, clips_per_video
         self.seed, self.rank, self.world_size, self.clips_per_open = seed, rank, world_size, clips_per_open
         self._order = order or Shuffled(num_instances)

@@ -31,6 +31,8 @@ class Watched(Dataset[Sample | Broken]):
 
     def __init__(self, dataset: KeyedSet | EvalSet, workers: int, together: bool) -> None:
         self._dataset, self._together = dataset, together
+        self.sent = type(dataset), getattr(dataset, "views", None)
+        """What of it may be a script's own."""
         self._notes = torch.full((workers, 4), IDLE, dtype=torch.int64).share_memory_()
 
     def __getitems__(self, keys: Sequence[ClipKey]) -> list[Sample | Broken]:

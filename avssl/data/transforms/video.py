@@ -71,6 +71,7 @@ class VideoEval:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        self.size, self.resize, self.mean, self.std = size, resize, list(mean), list(std)
         self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
         self._normalise, self._mean, self._std = _Normalise(mean, std), mean, std
 

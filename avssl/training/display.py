@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from avssl import distributed
-from avssl.cli.assemble import console
+from avssl.data.source import Found, Source
+from avssl.errors import UserError
 from avssl.training.checkpoint import Position
+from avssl.training.clock import Clock
 from avssl.training.collapse import judge
 from avssl.training.plan import Plan
 from avssl.training.run_log import RunLog
+
+console = Console(soft_wrap=True, highlight=False)
+NAMED = 5  # files that are left out and shown by name
+
+
+@contextmanager
+def scanning(source: Source) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of a search for files; what it gives takes how many are done, and of how many."""
+    with progress(f"scanning {source.root.name if source.root else ''}") as on_file:
+        yield on_file
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """`scanning` of any other work."""
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def report_usable(source: Source, root: Path, found: Found, number: int) -> None:
+    """Print how many can be used and why the others cannot. Raises UserError where none can."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(found.reasons.items()))
+    if distributed.is_main():
+        left_out = f"{len(found.left_out)} left out{f' ({reasons})' if reasons else ''}"
+        console.print(f"{root}: {number} usable, {left_out}", markup=False)
+        for row in found.left_out[:NAMED]:
+            console.print(f"  left out {row['path']}: {row['reason']}", markup=False)
+    if number == 0:
+        first = f"; {found.left_out[0]['path']}: {found.left_out[0]['reason']}" if found.left_out else ""
+        raise UserError(f"root={root}: has no usable file ({reasons}{first}); allowed: {source.need}")
 
 
 class TrainingDisplay:
@@ -20,7 +56,8 @@ class TrainingDisplay:
     A warning is shown when it first comes up, and again at the end if it still holds.
     """
 
-    def __init__(self, out: Path, plan: Plan, start: Position) -> None:
+    def __init__(self, out: Path, plan: Plan, start: Position, clock: Clock) -> None:
+        self._clock = clock
         self._plan, self._first = plan, start.epoch * plan.steps_per_epoch + start.step
         self._log = RunLog(out, self._first) if distributed.is_main() else None
         self._warned: set[str] = set()
@@ -41,7 +78,7 @@ class TrainingDisplay:
     def __enter__(self) -> TrainingDisplay:
         self._bar.start()
         fields = {"epoch": "-", "loss": float("nan"), "speed": 0.0, "wait": 0.0}
-        self._task = self._bar.add_task("train", total=self._plan.steps, completed=self._first, **fields)
+        self._task = self._bar.add_task("train", total=self._clock.total, completed=self._first, **fields)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,14 +95,17 @@ class TrainingDisplay:
             return
         self._log.write(step, row)
         self._warn({"step": float(step), **row})
-        epoch = f"{int(row['epoch'] - 1e-9) + 1}/{self._plan.epochs}"
+        of = f"/{self._plan.epochs}" if self._plan.minutes is None else ""
+        epoch = f"{int(row['epoch'] - 1e-9) + 1}{of}"
         speed, wait = row["clips_per_s"], row["waiting"]
-        self._bar.update(self._task, completed=step, epoch=epoch, loss=row["loss"], speed=speed, wait=wait)
+        self._bar.update(
+            self._task, completed=step, total=self._clock.total, epoch=epoch, loss=row["loss"], speed=speed, wait=wait
+        )
         if not console.is_terminal and step % self._plan.steps_per_epoch < self._plan.log_every:
             console.print(f"epoch {epoch}  loss {row['loss']:.4f}  {speed:.0f} clips/s  {wait:.0%} waiting", style=None)
 
     def _warn(self, row: dict[str, float]) -> None:
-        found = judge(row, self._plan.steps)
+        found = judge(row, self._clock.total)
         self._holds |= found
         new = {key: text for key, text in found.items() if text and key not in self._warned}
         self._warned |= set(new)
