@@ -1,4 +1,4 @@
-"""The words that every floor speaks: views, batches, losses, and the user's own mistakes."""
+"""The words that every floor speaks: views, batches and losses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from avssl.errors import UserError
+
+__all__ = ["Batch", "LossOutput", "UserError", "Views", "branch_of"]
+
 Views = Mapping[str, Tensor]
 """A view's name ("video", "audio", "image/cam0") to its values [B, ...]."""
-
-
-class UserError(ValueError):
-    """A mistake of the user's: the command prints it as one line and exits with status 2."""
 
 
 @dataclass(frozen=True, slots=True)
