@@ -36,10 +36,12 @@ from avssl.cli.paths import (
 from avssl.errors import UserError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig as Config
+    from omegaconf import DictConfig
 
     from avssl.cli.compose import Composer
-else:  # beartype, which checks annotations in the test run, would import them
+
+    Config = DictConfig
+else:  # the test run checks annotations, and would import them
     Config = Composer = Any
 
 __all__ = ["EMBEDDINGS", "FILE", "FOLDER", "OUT_FILE", "OUT_FOLDER", "RUN", "Config", "PathKey", "command"]

@@ -17,6 +17,7 @@ def choices(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
         path.relative_to(folder / group).with_suffix("").as_posix()
         for folder in folders
         for path in (folder / group).glob("**/*.yaml")
+        if path.parent.name != "base"  # parts of others
     }
     return sorted(found, key=lambda name: ("/" in name, name))
 

@@ -112,6 +112,11 @@ def _keys(node: yaml.MappingNode, lines: list[str], prefix: str) -> Iterator[Key
         if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
             yield from _keys(value, lines, f"{key}.")
             continue
+        if isinstance(value, yaml.MappingNode):  # on one line, whose comment is about all of it
+            comment = re.search(r"\s#\s*(.*)", lines[value.end_mark.line][value.end_mark.column :])
+            for part in _keys(value, lines, f"{key}."):
+                yield Key(part.name, part.value, comment[1].strip() if comment else "")
+            continue
         start, end = value.start_mark, value.end_mark
         # A comment is behind what it is about: on the line of a value, on that of the key of a list of lines.
         line = lines[end.line if value.end_mark.line == start.line else name.start_mark.line]
@@ -122,9 +127,6 @@ def _keys(node: yaml.MappingNode, lines: list[str], prefix: str) -> Iterator[Key
 
 def _shown(value: yaml.Node, lines: list[str]) -> str:
     """A value as the file has it, without constructors."""
-    if isinstance(value, yaml.MappingNode):
-        items = [(key.value, _shown(item, lines)) for key, item in value.value if key.value not in HIDDEN]
-        return "{" + ", ".join(f"{key}: {item}" for key, item in items if not _refers(item)) + "}"
     if isinstance(value, yaml.SequenceNode):
         return "[" + ", ".join(_shown(item, lines) for item in value.value) + "]"
     return value.value if isinstance(value.value, str) else str(value.value)
@@ -136,13 +138,14 @@ def _refers(value: str) -> bool:
 
 def _is_reference(key: Key) -> bool:
     """Whether it only hands on another key."""
-    return not key.comment and (_refers(key.value) or key.value == "{}")
+    return not key.comment and _refers(key.value)
 
 
 def _line(key: Key) -> str:
     value = "" if key.value == "???" else f"={key.value or 'null'}"
     left = f"  {key.name}{value}"
-    return f"{left:<{WIDTH}}  {key.comment}".rstrip()
+    gap = f"\n{'':<{WIDTH}}" if len(left) > WIDTH and key.comment else ""
+    return f"{left:<{WIDTH}}{gap}  {key.comment}".rstrip()
 
 
 def _wrapped(names: Sequence[str]) -> str:

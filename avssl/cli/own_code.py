@@ -22,7 +22,7 @@ def leave_out_working_folder() -> None:
 
 
 def allow_named(config: Any) -> None:
-    """Put the working folder on the path where the config names a class in a module that lies there and nowhere else."""
+    """Put the working folder on the path where the config names a class of a module that lies there, and only there."""
     for name in named(config, in_branches=False):
         allow(name)
 
@@ -30,9 +30,9 @@ def allow_named(config: Any) -> None:
 def allow(name: str) -> None:
     """`allow_named` for one dotted name: as my_loss.MyLoss."""
     top, here = name.partition(".")[0], str(Path.cwd())
-    if here not in sys.path and ((Path(here) / f"{top}.py").is_file() or (Path(here) / top).is_dir()):
-        if find_spec(top) is None:
-            sys.path.append(here)
+    lies_here = (Path(here) / f"{top}.py").is_file() or (Path(here) / top).is_dir()
+    if lies_here and here not in sys.path and find_spec(top) is None:
+        sys.path.append(here)
 
 
 def named(node: Any, *, in_branches: bool) -> Iterator[str]:

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from avssl.cli.mistakes import INTERRUPTED, MISTAKE, on_one_line
 from avssl.cli.quoting import quoted
@@ -70,10 +71,9 @@ def jobs_of(words: Sequence[str], group_choices: Callable[[str], list[str]]) -> 
     return jobs
 
 
-def _values(override: object, group_choices: Callable[[str], list[str]]) -> list[str]:
-    from hydra.core.override_parser.types import Glob, Override
+def _values(override: Any, group_choices: Callable[[str], list[str]]) -> list[str]:
+    from hydra.core.override_parser.types import Glob
 
-    assert isinstance(override, Override)
     if isinstance(override._value, Glob):
         return [quoted(name) for name in override._value.filter(group_choices(override.key_or_group))]
     return list(override.sweep_string_iterator())
@@ -84,7 +84,7 @@ def in_own_folders(
 ) -> tuple[list[Job], list[str]]:
     """The jobs with a place each to write to, and those places; `alone` is where each would write on its own.
 
-    Jobs that share a place get one in it. Raises UserError where the user has told the jobs apart by `key`, but not all.
+    Jobs that share a place get one in it. Raises UserError where the user tells jobs apart by `key`, but not all.
     """
     if len(set(alone)) == len(alone):
         return list(jobs), list(alone)
