@@ -1,4 +1,4 @@
-"""The words that every floor speaks: views, batches, losses, and the user's own mistakes."""
+"""The words that every floor speaks: views, batches and losses."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def test_the_wheel_carries_every_config(wheel: Path):
 
 def test_the_unpacked_wheel_finds_its_configs_and_runs(wheel: Path, tmp_path: Path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from avssl.cli import common, train; "
-    code += "print(common.CONFIGS); train.main()"
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from avssl.cli import configs, train; "
+    code += "print(configs.CONFIGS); train.main()"
     command = [sys.executable, "-c", code, str(tmp_path / "site"), "--cfg", "job", "--package", "objective"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert str(tmp_path / "site" / "avssl" / "configs") in done.stdout

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from omegaconf import DictConfig
-from rich.table import Table
-
-from avssl.cli.assemble import console, fingerprint, load_encoders, make_source, without_training
-from avssl.cli.common import command
-from avssl.data.source import Source
-from avssl.data.stream.samples import Broken, ClipKey
-from avssl.evaluation.embeddings import Embeddings
-from avssl.models.joint import Encoders
-from avssl.neighbors import InnerProductIndex
-from avssl.types import UserError
+from avssl.cli.command import EMBEDDINGS, FILE, RUN, Config, PathKey, command
+from avssl.errors import UserError
 
 
-@command("search")
-def main(config: DictConfig) -> None:
+@command(
+    "search",
+    paths=(
+        PathKey("embeddings", EMBEDDINGS, "EMB"),
+        PathKey("query", FILE, "QUERY ...", many=True),
+        PathKey("checkpoint", RUN),
+    ),
+)
+def main(config: Config) -> None:
+    import torch
+
+    from avssl.cli.assemble import fingerprint, load_encoders, make_source, without_training
+    from avssl.evaluation.embeddings import Embeddings
+    from avssl.neighbors import InnerProductIndex
+
     embeddings = Embeddings.read(Path(config.embeddings).expanduser())
     for key in ("from", "to"):
         if config[key] not in embeddings.views:
@@ -31,22 +34,34 @@ def main(config: DictConfig) -> None:
     if fingerprint(branches) != embeddings.card["weights"]:
         raise UserError(f"embeddings={config.embeddings} are of other weights than the checkpoint has now; embed anew")
     source = make_source(without_training(checkpoint.config["data"]))
-    query = embed_query(branches, source, config["from"], Path(config.query).expanduser())
-    scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(query, config.k)
-    table = Table(
-        "rank", "score", "clip", "label", "start s", title=f"{config['from']} of {config.query} -> {config.to}"
-    )
+    files = [Path(query).expanduser() for query in config.query]
+    queries = torch.cat([embed_query(branches, source, config["from"], file) for file in files])
+    scores, rows = InnerProductIndex(embeddings.normalised(config.to), config.index).search(queries, config.k)
+    for file, row_scores, row in zip(files, scores.tolist(), rows.tolist(), strict=True):
+        show(f"{config['from']} of {file} -> {config.to}", embeddings, row_scores, row)
+
+
+def show(title: str, embeddings: Any, scores: list[float], rows: list[int]) -> None:
+    """The answers to one query; an approximate index may have found fewer than asked, and says so by row -1."""
+    from rich.table import Table
+
+    from avssl.cli.assemble import console
+
+    table = Table("rank", "score", "clip", "label", "start s", title=title)
     labels, paths, starts = embeddings.labels, embeddings.paths, embeddings.start_s
-    found = [(score, row) for score, row in zip(scores[0].tolist(), rows[0].tolist(), strict=True) if row >= 0]
-    for rank, (score, row) in enumerate(found, start=1):  # an approximate index may find fewer than k
+    found = [(score, row) for score, row in zip(scores, rows, strict=True) if row >= 0]
+    for rank, (score, row) in enumerate(found, start=1):
         table.add_row(str(rank), f"{score:.3f}", paths[row], labels[row], f"{starts[row]:.2f}")
     console.print(table)
 
 
-def embed_query(branches: Encoders, source: Source, name: str, file: Path) -> torch.Tensor:
+def embed_query(branches: Any, source: Any, name: str, file: Path) -> Any:
     """Unit embedding [1 d] of one view, of a clip at its middle. Raises UserError when the file lacks its stream."""
-    if not file.is_file():
-        raise UserError(f"query={file}; allowed: a media file")
+    import torch
+    import torch.nn.functional as F
+
+    from avssl.data.stream.samples import Broken, ClipKey
+
     dataset = source.query_set(file, name)
     sample = dataset[ClipKey(0, 0, 0)]
     if isinstance(sample, Broken):
@@ -54,3 +69,7 @@ def embed_query(branches: Encoders, source: Source, name: str, file: Path) -> to
     with torch.inference_mode():
         embedding = branches({name: sample.views[name][None]})[name]
     return F.normalize(embedding, dim=1)
+
+
+if __name__ == "__main__":
+    main()

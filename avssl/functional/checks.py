@@ -1,4 +1,4 @@
-"""One sentence for every wrong value."""
+"""The checks of `avssl.errors`, under their old name."""
 
 from avssl.errors import check, check_choice
 

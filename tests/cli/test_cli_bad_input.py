@@ -51,26 +51,27 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
         (["objective=avdi"], ["objective=avdi", "did you mean avid?", "avid_cma", "er", "infonce"]),
         ([], ["data.root is missing"]),
         (["data.root=nowhere"], ["nowhere", "no such folder"]),
-        (["resume=yes", "data.root=nowhere"], ["resume=", "allowed: never, auto"]),
-        (["+data.views.smell=${data.views.audio}", "data.root=nowhere"], ["data.views.smell", "views of video, audio"]),
-        (["objective=er", "objective.kappa=0.0", "data.root=nowhere"], ["objective.kappa=0.0", "above 0"]),
-        (["objective=swav", "objective.num_prototypes=1", "data.root=nowhere"], ["num_prototypes=1", "2 and more"]),
+        (["resume=yes", "data.root=empty"], ["resume=", "allowed: never, auto"]),
+        (["+data.views.smell=${data.views.audio}", "data.root=empty"], ["data.views.smell", "views of video, audio"]),
+        (["objective=er", "objective.kappa=0.0", "data.root=empty"], ["objective.kappa=0.0", "above 0"]),
+        (["objective=swav", "objective.num_prototypes=1", "data.root=empty"], ["num_prototypes=1", "2 and more"]),
         (
-            ["objective=moco", "objective.queue_size=100", "data.batch_size=32", "data.root=nowhere"],
+            ["objective=moco", "objective.queue_size=100", "data.batch_size=32", "data.root=empty"],
             ["objective.queue_size=100", "multiples of the global batch of 32"],
         ),
-        (["objective=mae", "objective.mask_ratio=1.0", "data.root=nowhere"], ["objective.mask_ratio=1.0", "0", "1"]),
-        (["objective=mae", "branches.branches.video.patch=[2,5,5]", "data.root=nowhere"], ["patch", "5"]),
-        (["optim.schedule.kind=step", "data.root=nowhere"], ["kind='step'", "constant, cosine"]),
-        (["trainer.epochs=0", "data.root=nowhere"], ["trainer.epochs=0", "whole numbers from 1"]),
+        (["objective=mae", "objective.mask_ratio=1.0", "data.root=empty"], ["objective.mask_ratio=1.0", "0", "1"]),
+        (["objective=mae", "branches.branches.video.patch=[2,5,5]", "data.root=empty"], ["patch", "5"]),
+        (["optim.schedule.kind=step", "data.root=empty"], ["kind='step'", "constant, cosine"]),
+        (["trainer.epochs=0", "data.root=empty"], ["trainer.epochs=0", "whole numbers from 1"]),
     ],
 )
 def test_configs_are_checked_before_any_data_is_read(
     run, tmp_path, monkeypatch, overrides: list[str], words: list[str]
 ):
     monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
     mistake(run("train", *overrides), *words)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
 def test_an_empty_folder(run, tmp_path: Path):

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torchvision.io import write_png
 
-from avssl.cli.common import CONFIGS
+from avssl.cli.compose import CONFIGS
 from avssl.data.decode.readers import frames
 
 EXPERIMENTS = sorted(

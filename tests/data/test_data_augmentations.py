@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from avssl.cli.assemble import make_source
-from avssl.cli.common import CONFIGS
+from avssl.cli.compose import CONFIGS
 from avssl.data.decode.readers import audio
 from avssl.data.encode import write_clip
 from avssl.data.stream.samples import ClipKey, Sample

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from torchvision.io import write_jpeg, write_png
 
 from avssl.cli.assemble import make_source
-from avssl.cli.common import CONFIGS
+from avssl.cli.compose import CONFIGS
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.images import ImageFolder

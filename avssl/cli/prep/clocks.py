@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
-from rich.table import Table
-
-from avssl.cli.assemble import console
-from avssl.cli.common import command
-from avssl.data.clocks import ClockOffset, central_camera, clock_offset, motion_energy
-from avssl.data.rig import takes
-from avssl.functional.checks import check
+from avssl.cli.command import FOLDER, Config, PathKey, command
+from avssl.errors import check
 
 NOTABLE_S, SURE = 0.05, 0.4
 """Offsets and agreements from which one can speak of a clock that is off."""
 
 
-@command("prep/clocks")
-def main(config: DictConfig) -> None:
+def check_times(config: Config) -> None:
     for key in ("max_offset_s", "first_s"):
-        check(key, config[key], config[key] > 0, "above 0 s")
+        check(key, config[key], isinstance(config[key], int | float) and config[key] > 0, "above 0 s")
+
+
+@command("prep/clocks", paths=(PathKey("root", FOLDER, "FOLDER"),), check=check_times)
+def main(config: Config) -> None:
+    from avssl.data.clocks import clock_offset, motion_energy
+    from avssl.data.rig import takes
+
     root = Path(config.root).expanduser()
     for take, paths in sorted(takes(root).items()):
         motions = {name: motion_energy(root / path, config.first_s) for name, path in sorted(paths.items())}
@@ -32,8 +33,13 @@ def main(config: DictConfig) -> None:
         _show(take, offsets)
 
 
-def _show(take: str, offsets: dict[tuple[str, str], ClockOffset]) -> None:
+def _show(take: str, offsets: dict[tuple[str, str], Any]) -> None:
     """Every pair, then the clocks that are off and how to say so in training."""
+    from rich.table import Table
+
+    from avssl.cli.assemble import console
+    from avssl.data.clocks import central_camera
+
     table = Table("camera", "against", "ahead s", "agreement", title=take or None, box=None)
     for (one, other), found in offsets.items():
         table.add_row(other, one, f"{found.ahead_s:+.3f}", f"{found.agreement:.2f}")

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
-from rich.table import Table
-
-from avssl.cli.assemble import console, progress
-from avssl.cli.common import command
-from avssl.data.manifest import Manifest
-from avssl.data.pack.run import check_pack, pack, parse_shard
-from avssl.data.pack.settings import Settings
-from avssl.data.status import check_require
-from avssl.functional.checks import check
-from avssl.types import UserError
+from avssl.cli.command import FILE, FOLDER, OUT_FOLDER, Config, PathKey, command
+from avssl.errors import UserError, check
 
 
-@command("prep/pack")
-def main(config: DictConfig) -> None:
+@command(
+    "prep/pack",
+    paths=(
+        PathKey("root", FOLDER, "FOLDER", file_key="manifest", instead=("verify",)),
+        PathKey("manifest", FILE),
+        PathKey("out", OUT_FOLDER, "PACK"),
+    ),
+)
+def main(config: Config) -> None:
+    from avssl.cli.assemble import console, progress
+    from avssl.data.pack.run import pack, parse_shard
+    from avssl.data.pack.settings import Settings
+    from avssl.data.status import check_require
+
     out = Path(config.out).expanduser()
-    if config.manifest is None:
-        check("manifest", None, config.verify, "a manifest of avssl-prep scan, or none with verify=true")
+    if config.manifest is None and config.root is None:
         _verify(out)
         return
     names = ("format", "size", "fps", "quality", "crf", "gop", "shard_mb")
     settings = Settings(**{name: config[name] for name in names}, rate_hz=config.rate)
     check_require(config.require)
     check("workers", config.workers, config.workers >= 0, "0 and more")
-    root = None if config.root is None else Path(config.root).expanduser()
-    listed = Manifest.read(Path(config.manifest).expanduser(), root)
+    listed = _listed(config)
     usable, left_out = listed.select(list(config.require), config.min_duration_s)
-    check("manifest", config.manifest, len(usable) > 0, f"one with usable files; it has {dict(left_out)}")
+    given = "root" if config.manifest is None else "manifest"
+    check(given, config[given], len(usable) > 0, f"one with usable files; it has {dict(left_out)}")
     with progress(f"packing {listed.root.name}") as on_file:
         packed = pack(
             usable,
@@ -50,8 +53,26 @@ def main(config: DictConfig) -> None:
     console.print(f"{out}: {len(packed.manifest)} files, {packed.new} of them packed now{rest}", markup=False)
 
 
-def _report(manifest: Manifest, left_out: Counter[str], listed: Manifest) -> None:
+def _listed(config: Config) -> Any:
+    """The manifest, or without one that of a scan of the folder."""
+    from avssl.cli.assemble import scanning
+    from avssl.data.manifest import Manifest
+    from avssl.data.scan import scan
+
+    root = None if config.root is None else Path(config.root).expanduser()
+    if config.manifest is not None or root is None:
+        return Manifest.read(Path(config.manifest).expanduser(), root)
+    with scanning(root) as on_file:
+        require, seconds = list(config.require), config.min_duration_s
+        return scan(root, require=require, min_duration_s=seconds, workers=config.workers, on_file=on_file)
+
+
+def _report(manifest: Any, left_out: Counter[str], listed: Any) -> None:
     """How many files there are of each status, how many MB became how many; then the first that failed, by name."""
+    from rich.table import Table
+
+    from avssl.cli.assemble import console
+
     statuses, table = Counter(manifest.column("status")), Table("status", "files", box=None)
     for status, count in (*statuses.most_common(), *left_out.most_common()):
         table.add_row(status, str(count))
@@ -66,6 +87,9 @@ def _report(manifest: Manifest, left_out: Counter[str], listed: Manifest) -> Non
 
 
 def _verify(out: Path) -> None:
+    from avssl.cli.assemble import console
+    from avssl.data.pack.run import check_pack
+
     count, bad = check_pack(out)
     if bad:
         named = ", ".join(bad[:5])

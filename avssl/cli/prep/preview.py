@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from avssl.cli.assemble import console, make_source
-from avssl.cli.common import command
-from avssl.cli.prep.folder import usable_files
-from avssl.cli.statistics import fill_statistics
-from avssl.evaluation.preview import originals, write_preview
-from avssl.functional.checks import check
-from avssl.types import UserError
+from avssl.cli.command import FILE, FOLDER, OUT_FILE, Config, PathKey, command
+from avssl.errors import UserError, check
 
 
-@command("prep/preview")
-def main(config: DictConfig) -> None:
+def check_settings(config: Config) -> None:
     for key, least, most in (("n", 1, 64), ("draws", 0, 8)):
         ok = isinstance(config[key], int) and least <= config[key] <= most
         check(key, config[key], ok, f"whole numbers from {least} to {most}")
+    if Path(config.out).suffix != ".html":
+        raise UserError(f"out={config.out}; allowed: a file that ends in .html")
+
+
+@command(
+    "prep/preview",
+    paths=(
+        PathKey("root", FOLDER, "FOLDER", file_key="manifest"),
+        PathKey("manifest", FILE),
+        PathKey("data.stats", FILE),
+        PathKey("out", OUT_FILE),
+    ),
+    check=check_settings,
+    readonly=False,
+)
+def main(config: Config) -> None:
+    from avssl.cli.assemble import console, make_source
+    from avssl.cli.prep.folder import usable_files
+    from avssl.cli.statistics import fill_statistics
+    from avssl.evaluation.preview import originals, write_preview
+
     out = Path(config.out).expanduser()
-    if out.suffix != ".html":
-        raise UserError(f"out={out}; allowed: a file that ends in .html")
     source, found = usable_files(config)
     fill_statistics(config, found.files)
     source = make_source(config.data)

@@ -5,36 +5,43 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
-from rich.markup import escape
-from rich.table import Table
-
-from avssl.cli.assemble import console, scanning
-from avssl.cli.common import command
-from avssl.data.listing import read_listing
-from avssl.data.manifest import Manifest
-from avssl.data.scan import scan
-from avssl.data.status import Limits, check_require
-from avssl.functional.checks import check
-from avssl.types import UserError
+from avssl.cli.command import FILE, FOLDER, OUT_FILE, Config, PathKey, command
+from avssl.errors import UserError, check
 
 TOO_MANY_BAD = 3
 """The exit status."""
 
 
-@command("prep/scan")
-def main(config: DictConfig) -> None:
-    check_require(config.require)
-    out = Path(config.out).expanduser()
-    if out.suffix != ".parquet":
-        raise UserError(f"out={out}; allowed: a file that ends in .parquet")
+def check_settings(config: Config) -> None:
+    if Path(config.out).suffix != ".parquet":
+        raise UserError(f"out={config.out}; allowed: a file that ends in .parquet")
     for key in ("min_duration_s", "timeout_s"):
         check(key, config[key], isinstance(config[key], int | float), "a number of s")
     for key in ("workers", "memory_mb"):
         check(key, config[key], isinstance(config[key], int), "a whole number")
     share = config.max_bad
     check("max_bad", share, share is None or (isinstance(share, int | float) and 0 <= share <= 1), "0 to 1, null")
+
+
+@command(
+    "prep/scan",
+    paths=(
+        PathKey("root", FOLDER, "FOLDER"),
+        PathKey("listing", FILE),
+        PathKey("out", OUT_FILE, "FILE.parquet"),
+    ),
+    check=check_settings,
+)
+def main(config: Config) -> None:
+    from avssl.cli.assemble import console, scanning
+    from avssl.data.listing import read_listing
+    from avssl.data.scan import scan
+    from avssl.data.status import Limits, check_require
+
+    check_require(config.require)
+    out, share = Path(config.out).expanduser(), config.max_bad
     root = Path(config.root).expanduser()
     listing = None if config.listing is None else read_listing(Path(config.listing).expanduser())
     with scanning(root) as on_file:
@@ -59,8 +66,13 @@ def main(config: DictConfig) -> None:
         sys.exit(TOO_MANY_BAD)
 
 
-def _summary(manifest: Manifest) -> int:
+def _summary(manifest: Any) -> int:
     """Print how many files have each status, with an example, and return how many cannot be used."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from avssl.cli.assemble import console
+
     statuses, table = manifest.column("status"), Table("status", "files", "for example", box=None)
     counts = Counter(statuses)
     for status, count in counts.most_common():

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from avssl.cli.assemble import console
-from avssl.cli.common import command
-from avssl.cli.prep.folder import usable_files
-from avssl.cli.statistics import first_sound, measured
-from avssl.data.statistics import BandStatistics, settings_of
-from avssl.functional.checks import check
-from avssl.types import UserError
+from avssl.cli.command import FILE, FOLDER, OUT_FILE, Config, PathKey, command
+from avssl.errors import UserError, check
 
 
-@command("prep/stats")
-def main(config: DictConfig) -> None:
+def check_settings(config: Config) -> None:
     check("clips", config.clips, isinstance(config.clips, int) and config.clips >= 1, "whole numbers from 1")
+    if Path(config.out).suffix != ".json":
+        raise UserError(f"out={config.out}; allowed: a file that ends in .json")
+
+
+@command(
+    "prep/stats",
+    paths=(
+        PathKey("root", FOLDER, "FOLDER", file_key="manifest"),
+        PathKey("manifest", FILE),
+        PathKey("out", OUT_FILE, "STATS.json"),
+    ),
+    check=check_settings,
+    readonly=False,
+)
+def main(config: Config) -> None:
+    from avssl.cli.assemble import console
+    from avssl.cli.prep.folder import usable_files
+    from avssl.cli.statistics import first_sound, measured
+    from avssl.data.statistics import BandStatistics, settings_of
+
     out = Path(config.out).expanduser()
-    if out.suffix != ".json":
-        raise UserError(f"out={out}; allowed: a file that ends in .json")
     source, found = usable_files(config)
     if (sound := first_sound(source)) is None:
         raise UserError("data: no view of it is sound; allowed: a data set with sound, as data=folder")
