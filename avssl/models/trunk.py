@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import nn
-from torchvision.models import get_model
 
 from avssl.functional.checks import check
 
@@ -13,6 +12,8 @@ def trunk(name: str) -> nn.Module:
 
     UserError: a name that torchvision does not have, or a model whose last layer is not called `fc`.
     """
+    from torchvision.models import get_model
+
     try:
         model = get_model(name, weights=None)
     except ValueError:
