@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-Points = Sequence[tuple[float | int, float | int]]
+Number = float | int
+Points = Sequence[tuple[Number, Number]]
 
 WIDTH, HEIGHT = 420, 200
 """Of a chart without its legend. Units are CSS pixels where the page is as wide."""
@@ -60,7 +61,7 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> str:
     )
 
 
-def ticks(low: float | int, high: float | int, most: int, around: bool = False) -> list[tuple[float, str]]:
+def ticks(low: Number, high: Number, most: int, around: bool = False) -> list[tuple[float, str]]:
     """Round numbers from low to high, 1, 2 or 5 times a power of ten apart, and how they are written.
 
     At most `most` + 1, and two more where they lie `around` low and high.
@@ -72,6 +73,7 @@ def ticks(low: float | int, high: float | int, most: int, around: bool = False) 
     >>> [text for _, text in ticks(0, 2e-5, 4)]
     ['0', '5e-6', '1e-5', '1.5e-5', '2e-5']
     """
+    low, high = float(low), float(high)
     if _equal(low, high):
         return [(low, f"{low:.6g}")]
     size = 10.0 ** math.floor(math.log10((high - low) / most))
@@ -82,32 +84,33 @@ def ticks(low: float | int, high: float | int, most: int, around: bool = False) 
     return [(value, _written(value, step, max(map(abs, values)))) for value in values]
 
 
-def _written(value: float | int, step: float | int, largest: float | int) -> str:
+def _written(value: Number, step: Number, largest: Number) -> str:
     place = math.floor(math.log10(step) + 1e-9)
     if place >= -4 and largest < 1e6:
         return f"{value:.{max(-place, 0)}f}"
-    digits = max(math.floor(math.log10(largest)) - place + 1, 1)
-    number, e, exponent = f"{value:.{digits}g}".partition("e")
-    return number + e + (str(int(exponent)) if e else "")
+    if value == 0:
+        return "0"
+    number, exponent = f"{value:.{max(math.floor(math.log10(abs(value)) + 1e-9) - place, 0)}e}".split("e")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}e{int(exponent)}"
 
 
-def _equal(low: float | int, high: float | int) -> bool:
+def _equal(low: Number, high: Number) -> bool:
     """But for rounding."""
     return high - low <= 1e-9 * max(abs(low), abs(high))
 
 
-def _finite(points: Points) -> Points:
-    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+def _finite(points: Points) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
 
 
-def _scale(values: Sequence[float | int], start: float | int, end: float | int) -> Callable[[float], float]:
+def _scale(values: Sequence[Number], start: Number, end: Number) -> Callable[[Number], float]:
     """From values to pixels; in the middle where all are equal."""
     low, high = min(values), max(values)
     low, span = (low - 0.5, 1.0) if _equal(low, high) else (low, high - low)
     return lambda value: start + (end - start) * (value - low) / span
 
 
-def _summary(title: str, x_label: str, xs: Sequence[float | int], lines: Sequence[Line]) -> str:
+def _summary(title: str, x_label: str, xs: Sequence[Number], lines: Sequence[Line]) -> str:
     text = f"{title}, over {x_label} {min(xs):.4g} to {max(xs):.4g}"
     if len(lines) > MOST_IN_LEGEND:
         return f"{text}: {len(lines)} curves"
@@ -137,12 +140,12 @@ def _legend(lines: Sequence[Line]) -> tuple[str, int]:
     return "".join(parts), row + 1
 
 
-def _y_tick(y: float | int, text: str, left: float | int) -> str:
+def _y_tick(y: Number, text: str, left: Number) -> str:
     rule = f'<path d="M{left:.1f} {y:.1f}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity="0.15"/>'
     return f'{rule}<text x="{left - 5:.1f}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
 
 
-def _x_tick(x: float | int, text: str, top: float | int, bottom: float | int) -> str:
+def _x_tick(x: Number, text: str, top: Number, bottom: Number) -> str:
     rule = f'<path d="M{x:.1f} {top:.1f}V{bottom:.1f}" stroke="currentColor" stroke-opacity="0.15"/>'
     return f'{rule}<text x="{x:.1f}" y="{bottom + 14:.1f}" text-anchor="middle">{text}</text>'
 
@@ -158,7 +161,7 @@ def _curve(line: Line, color: str, pixels: Points) -> str:
 
 def _thinned(pixels: Points) -> Points:
     """Of the points of one column of pixels the highest and the lowest: what is drawn stays the same."""
-    columns: dict[int, list[tuple[float | int, float | int]]] = {}
+    columns: dict[int, list[tuple[Number, Number]]] = {}
     for point in pixels:
         columns.setdefault(int(point[0]), []).append(point)
     kept = []
