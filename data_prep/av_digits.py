@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import affine_transform
 
 from avssl.data.encode import write_clip
 from avssl.data.listing import Listed
@@ -80,8 +79,23 @@ def drift(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
         centre = (SIZE - 1) / 2
         offset = (len(image) - 1) / 2 - turn @ (centre + np.array([y, x]))
-        frame[:] = affine_transform(image, turn, offset, (SIZE, SIZE), order=1)
+        frame[:] = resampled(image, turn, offset)
     return np.repeat(frames[..., None], 3, axis=-1)
+
+
+def resampled(image: np.ndarray, turn: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """[SIZE SIZE] uint8, pixel p being the image's at turn @ p + offset, between its four neighbours; 0 outside."""
+    grid = np.indices((SIZE, SIZE)).reshape(2, -1)
+    place = turn @ grid + offset[:, None]
+    last = np.array(image.shape)[:, None] - 1
+    corner = np.clip(np.floor(place), 0, last - 1).astype(int)
+    (y, x), (down, right) = corner, place - corner
+    around = image.astype(float)
+    upper = around[y, x] * (1 - right) + around[y, x + 1] * right
+    lower = around[y + 1, x] * (1 - right) + around[y + 1, x + 1] * right
+    inside = ((place >= 0) & (place <= last)).all(0)
+    value = np.where(inside, upper * (1 - down) + lower * down, 0)
+    return np.floor(value + 0.5).astype(np.uint8).reshape(SIZE, SIZE)
 
 
 def centred(recording: Path) -> np.ndarray:

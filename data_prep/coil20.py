@@ -15,16 +15,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import loadmat
 from torchvision.io import write_png
 
 OBJECTS, VIEWS, SIZE = 20, 72, 32
 STEP = 360 // VIEWS  # degrees
 SHARED = Path(os.environ.get("AVSSL_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+
+# MATLAB's numbers of types and classes
+NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+MATRIX, COMPRESSED = 14, 15
+PLAIN = range(6, 16)  # classes of arrays of numbers: double, single, int8, ... uint64
+COMPLEX = 0x0800
 
 
 def read_coil20(mat: Path) -> np.ndarray:
@@ -32,11 +39,41 @@ def read_coil20(mat: Path) -> np.ndarray:
 
     The file's columns are the pictures, sorted by object and then by angle; each is read column by column, in 0..1.
     """
-    content = loadmat(mat)
+    content = read_mat(mat)
     if not np.array_equal(content["gnd"].ravel(), np.repeat(np.arange(1, OBJECTS + 1), VIEWS)):
         raise ValueError(f"{mat}: allowed: {VIEWS} pictures of each of {OBJECTS} objects in their order")
     pictures = content["X"].T.reshape(OBJECTS, VIEWS, SIZE, SIZE).swapaxes(2, 3)
     return np.rint(255 * pictures).astype(np.uint8)
+
+
+def read_mat(file: Path) -> dict[str, np.ndarray]:
+    """Each real matrix of numbers in a .mat file by its name. ValueError: not a file of MATLAB 5 to 7.2."""
+    content = file.read_bytes()
+    if content[124:128] != b"\x00\x01IM":
+        raise ValueError(f"{file}: allowed: a little-endian file of MATLAB 5 to 7.2")
+    found = {}
+    for kind, data in _elements(content[128:]):
+        for inner, matrix in _elements(zlib.decompress(data)) if kind == COMPRESSED else [(kind, data)]:
+            if inner == MATRIX:
+                (_, flags), (_, shape), (_, name), *parts = _elements(matrix)
+                flag = int(np.frombuffer(flags, "<u4", 1)[0])
+                if flag & 0xFF in PLAIN and not flag & COMPLEX:
+                    values = np.frombuffer(parts[0][1], "<" + NUMBERS[parts[0][0]])
+                    found[name.decode()] = values.reshape(np.frombuffer(shape, "<i4"), order="F")
+    return found
+
+
+def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and data of each element; those of up to 4 bytes have their size beside the type."""
+    at = 0
+    while at + 8 <= len(content):
+        kind, size = (int(number) for number in np.frombuffer(content, "<u4", 2, at))
+        if kind >> 16:
+            yield kind & 0xFFFF, content[at + 4 : at + 4 + (kind >> 16)]
+            at += 8
+        else:
+            yield kind, content[at + 8 : at + 8 + size]
+            at += 8 + (size if kind == COMPRESSED else -(-size // 8) * 8)
 
 
 def write(picture: np.ndarray, file: Path) -> None:

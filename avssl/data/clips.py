@@ -45,7 +45,8 @@ class VideoView:
 class AudioView:
     """`duration_s` of mono sound at `rate_hz`: float32 [1 n] to transforms.
 
-    In training its middle lies up to `jitter_s` from the video clip's, which it contains.
+    In training its middle lies up to `jitter_s` from the video clip's, which it contains. `front_end` names what the
+    transforms are: of `avssl.data.transforms.front_end`.
     """
 
     UNSAVED: ClassVar = ("train",)
@@ -53,6 +54,7 @@ class AudioView:
     duration_s: float | int = 2.0
     rate_hz: int = 24_000
     jitter_s: float | int = 0.5
+    front_end: str = "log_spectrogram"
     train: Transform | None = None
     """None: as at evaluation."""
     eval: Transform

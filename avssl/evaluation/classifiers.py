@@ -7,11 +7,9 @@ from collections import Counter
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+
+from avssl.extras import extra
 
 CS = tuple(float(c) for c in np.logspace(3, -3, 7))  # of equally good ones the first wins: the weakest penalty
 INNER_FOLDS = 5
@@ -33,8 +31,13 @@ def linear_scores(
     """Class probabilities of a logistic regression on standardised vectors, and the C chosen for it.
 
     C is the best of `CS` on inner folds of the training set, no file in two of them; where a label has a single file
-    there are no inner folds, and C = 1.
+    there are no inner folds, and C = 1. UserError: scikit-learn is not installed.
     """
+    with extra("a linear probe", "scikit-learn", "probe"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     x, y = train.double().numpy(), codes.numpy()
     folds = min(INNER_FOLDS, *Counter(label for _, label in set(zip(groups, y.tolist(), strict=True))).values())

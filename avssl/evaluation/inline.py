@@ -7,17 +7,14 @@ import io
 import tempfile
 import wave
 from pathlib import Path
-from typing import cast
 
 import torch
 from jaxtyping import Float32, UInt8
-from matplotlib.image import imsave
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
-from torchvision.io import encode_jpeg
-from torchvision.transforms.v2 import functional as transform
 
 from avssl.data.encode import write_clip
+from avssl.evaluation.heatmap import heatmap, jpeg, png
 from avssl.evaluation.media import even
 
 HEIGHT = 112
@@ -40,15 +37,15 @@ def data_url(kind: str, content: bytes) -> str:
 
 def strip(frames: UInt8[Tensor, "t 3 h w"], most: int, height: int = HEIGHT) -> str:
     """A JPEG of up to `most` evenly spaced frames, side by side, each `height` pixels high at most."""
+    from torchvision.transforms.v2 import functional as transform
+
     frames = frames[torch.linspace(0, len(frames) - 1, min(most, len(frames))).round().long()]
     if frames.shape[2] > height:
         width = max(round(height * frames.shape[3] / frames.shape[2]), 1)
         frames = transform.resize(frames, [height, width], antialias=True)
     if len(frames) > 1:
         frames = pad(frames, (0, GAP), value=GREY)
-    wide = frames.permute(1, 2, 0, 3).flatten(2).contiguous()
-    encoded = cast(Tensor, encode_jpeg(wide, 88))
-    return data_url("image/jpeg", encoded.numpy().tobytes())
+    return data_url("image/jpeg", jpeg(frames.permute(1, 2, 0, 3).flatten(2)))
 
 
 def spectrogram(decibels: Float32[Tensor, "1 bands frames"]) -> str:
@@ -56,9 +53,7 @@ def spectrogram(decibels: Float32[Tensor, "1 bands frames"]) -> str:
     _, bands, frames = decibels.shape
     small = adaptive_avg_pool2d(decibels, (min(bands, HEIGHT), min(frames, WIDTH)))[0]
     top = float(small.max())
-    buffer = io.BytesIO()
-    imsave(buffer, small.numpy(), cmap="magma", origin="lower", format="png", vmin=top - RANGE_DB, vmax=top)
-    return data_url("image/png", buffer.getvalue())
+    return data_url("image/png", png(heatmap(small, top - RANGE_DB, top)))
 
 
 def movie(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from matplotlib.image import imsave
 from torch import Tensor
 
 from avssl.data.clips import around
@@ -14,6 +13,7 @@ from avssl.data.decode.probe import probe
 from avssl.data.decode.pyav import Reader
 from avssl.data.encode import write_clip
 from avssl.data.transforms.audio import LogSpectrogram
+from avssl.evaluation.heatmap import heatmap, jpeg, png
 from avssl.files import whole
 from avssl.types import UserError
 
@@ -41,7 +41,7 @@ def copy_clip(path: Path, start_s: float, clip_s: float, seconds: float, stem: P
         samples = reader.audio(start, count / fps, RATE_HZ) if info.has_audio else None
     write_clip(stem.with_suffix(".mp4"), even(frames), fps, None if samples is None else samples[0], RATE_HZ, crf=26)
     with whole(stem.with_suffix(".jpg")) as handle:
-        imsave(handle, frames[count // 2].permute(1, 2, 0).contiguous().numpy(), format="jpg")
+        handle.write(jpeg(frames[count // 2]))
     if samples is not None:
         _picture(samples, stem.with_suffix(".png"))
     return seconds
@@ -57,4 +57,4 @@ def _picture(samples: Float32[Tensor, "1 n"], file: Path) -> None:
     """Log-mel spectrogram, low notes at the bottom, 60 dB from black to bright."""
     levels = LogSpectrogram(RATE_HZ, n_mels=80, top_db=60)(samples)[0]
     with whole(file) as handle:
-        imsave(handle, levels.numpy(), cmap="magma", origin="lower", format="png")
+        handle.write(png(heatmap(levels)))

@@ -20,9 +20,9 @@ PITCHES = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 
 def pitch_ticks(transform: Any) -> tuple[tuple[str, float], ...]:
     """Label and place, as a share of the height, of round frequencies that lie apart; none of unknown bands."""
-    if not isinstance(transform, LogSpectrogram):
+    middles, ticks = getattr(transform, "band_hz", None), list[tuple[str, float]]()
+    if middles is None:
         return ()
-    middles, ticks = transform.band_hz, list[tuple[str, float]]()
     for hz in PITCHES:
         above = int(torch.searchsorted(middles, torch.tensor(float(hz))))
         if 0 < above < len(middles):

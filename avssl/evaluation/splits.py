@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from avssl.evaluation.embeddings import Embeddings
+from avssl.extras import extra
 from avssl.types import UserError
 
 
@@ -59,8 +59,10 @@ def stratified_folds(embeddings: Embeddings, folds: int, seed: int) -> Iterator[
     """(train rows, test rows) of every fold; each has its share of each label, no file is in two.
 
     Nor is an instance that several cameras see, where each label has instances enough.
-    UserError: more folds than the smallest label has files, or fewer than two.
+    UserError: more folds than the smallest label has files, or fewer than two; scikit-learn is not installed.
     """
+    with extra("dividing into folds", "scikit-learn", "probe"):
+        from sklearn.model_selection import StratifiedGroupKFold
     smallest = _smallest(embeddings.files, embeddings.labels)
     if not 2 <= folds <= smallest:
         raise UserError(f"folds={folds}: allowed: 2 to {smallest}, the files of the smallest label")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import distributions
+import re
+from importlib.metadata import Distribution, distributions
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from avssl.extras import extra
 from avssl.functional.checks import check_choice
 from avssl.types import UserError
 
@@ -48,15 +50,21 @@ class InnerProductIndex:
 
 def import_faiss():
     """The one `faiss` there may be. Raises UserError when there is none, or two that overwrite each other."""
-    names = {dist.metadata["Name"].lower().replace("_", "-") for dist in distributions() if dist.metadata["Name"]}
-    installed = sorted(name for name in names if name.startswith("faiss-"))
-    if not installed:
-        raise UserError("faiss is not installed; allowed: pip install 'avssl[faiss-cpu]' or 'avssl[faiss-gpu]'")
+    installed = sorted(name for dist in distributions() if (name := _name(dist)).startswith("faiss-") and _holds(dist))
     if len(installed) > 1:
-        raise UserError(f"{' and '.join(installed)} overwrite each other; uninstall both, then install one")
-    import faiss
-
+        raise UserError(f"{' and '.join(installed)} overwrite each other; uninstall all, then install one")
+    with extra("searching for neighbors", "faiss", "faiss-cpu] or avssl[faiss-gpu"):
+        import faiss
     return faiss
+
+
+def _name(dist: Distribution) -> str:
+    return re.sub("[-_.]+", "-", dist.metadata["Name"] or "").lower()
+
+
+def _holds(dist: Distribution) -> bool:
+    """Whether it brings the module `faiss`, as the official faiss-cpu, faiss-gpu and faiss-gpu-cuvs do, and others'."""
+    return any(file.parts[0] == "faiss" for file in dist.files or ())
 
 
 def _contiguous(x: Tensor) -> np.ndarray:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import matplotlib.figure
-
 from avssl.training.diagnostics import PREFIX
+from avssl.training.svg import Line, line_chart
 
 RATES = {
     "lr": "learning rate",
@@ -34,7 +31,6 @@ MEANINGS = {
 """Title and caption of each diagnostic, in the order of the report."""
 LIMITS = ("chance", "full_rank")
 """Drawn dashed, in the plot of what they bound."""
-MOST_IN_LEGEND = 8
 
 
 @dataclass
@@ -72,26 +68,14 @@ def _is_pair(column: str) -> bool:
 
 
 def draw(plot: Plot, rows: Sequence[dict[str, float]]) -> str:
-    """The plot over epochs as the data URL of a PNG."""
-    figure = matplotlib.figure.Figure(figsize=(5, 2.4))
-    axes = figure.add_axes((0.13, 0.18, 0.85, 0.77))  # a layout engine takes as long as the drawing
+    """The plot over epochs as an <svg> element."""
     limits = [column for column in plot.columns if _is_limit(column)]
     curves = [column for column in plot.columns if column not in limits]
-    for column in curves + limits[:1]:
-        points = [(row["epoch"], row[column]) for row in rows if column in row]
-        (line,) = axes.plot(*zip(*points, strict=True), label=plot.columns[column], linewidth=1.3)
-        line.set_marker("." if len(points) < 3 else "")
-        if column in limits:
-            line.set(color="gray", linestyle="--")
-    axes.set_xlabel("epoch", fontsize=8)
-    axes.tick_params(labelsize=8)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if 1 < len(curves + limits[:1]) <= MOST_IN_LEGEND:
-        axes.legend(fontsize=7, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    lines = [
+        Line(plot.columns[column], [(row["epoch"], row[column]) for row in rows if column in row], column in limits)
+        for column in curves + limits[:1]
+    ]
+    return line_chart(plot.title, "epoch", lines)
 
 
 def _is_limit(column: str) -> bool:

@@ -20,7 +20,7 @@ td:first-child, figcaption small { opacity: .7; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem; }
 figure { margin: 0; display: flex; flex-direction: column; justify-content: space-between; }
 figcaption { line-height: 1.3; } figcaption small { display: block; }
-img { width: 100%; background: white; border-radius: 6px; margin-top: .3rem; }
+svg { width: 100%; margin-top: .3rem; font-variant-numeric: tabular-nums; }
 .warning { border-left: 4px solid #d97706; background: #d9770622; padding: .4rem .8rem; margin: .5rem 0; }
 .passed { border-color: #8888; background: #8882; }
 """
@@ -56,7 +56,4 @@ def _section(name: str, plots: Sequence[Plot], rows: Sequence[dict[str, float]])
 
 def _figure(plot: Plot, rows: Sequence[dict[str, float]]) -> str:
     title, caption = html.escape(plot.title), html.escape(plot.caption)
-    return (
-        f"<figure><figcaption>{title}<small>{caption}</small></figcaption>"
-        f'<img alt="{title}" src="{draw(plot, rows)}"></figure>'
-    )
+    return f"<figure><figcaption>{title}<small>{caption}</small></figcaption>{draw(plot, rows)}</figure>"

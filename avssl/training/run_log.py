@@ -1,14 +1,17 @@
-"""What a run writes down while it trains: metrics.csv and TensorBoard events."""
+"""What a run writes down while it trains: metrics.csv and, where TensorBoard is installed, its events."""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
+from functools import cache
 from pathlib import Path
-
-from torch.utils.tensorboard import SummaryWriter
+from typing import Any
 
 from avssl.files import write_text
+
+log = logging.getLogger(__name__)
 
 
 class RunLog:
@@ -18,7 +21,7 @@ class RunLog:
         self.file = out / "metrics.csv"
         self._rows = [row for row in read_metrics(self.file) if row["step"] <= first_step]
         self._columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        self._board = SummaryWriter(out / "tensorboard", purge_step=first_step + 1)
+        self._board = _board(out / "tensorboard", first_step + 1)
         if self._rows:
             self._rewrite()
 
@@ -31,11 +34,12 @@ class RunLog:
         else:
             with self.file.open("a", newline="") as handle:
                 csv.DictWriter(handle, self._columns).writerow(row)
-        for name, value in row.items():
+        for name, value in row.items() if self._board else ():
             self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._board.close()
+        if self._board:
+            self._board.close()
 
     def _rewrite(self) -> None:
         table = io.StringIO(newline="")
@@ -43,6 +47,21 @@ class RunLog:
         writer.writeheader()
         writer.writerows(self._rows)
         write_text(self.file, table.getvalue())
+
+
+def _board(folder: Path, first_step: int) -> Any | None:
+    """A writer of TensorBoard events; None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        _say_once("metrics.csv only: TensorBoard is not installed; install avssl[tensorboard] for its events")
+        return None
+    return SummaryWriter(folder, purge_step=first_step)
+
+
+@cache
+def _say_once(message: str) -> None:
+    log.info(message)
 
 
 def read_metrics(file: Path) -> list[dict[str, float]]:

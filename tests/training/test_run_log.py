@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
+
+import pytest
 
 from avssl.training.report import write_report
 from avssl.training.run_log import RunLog, read_metrics
@@ -28,7 +32,22 @@ def test_the_report_stands_alone(tmp_path: Path):
         log.write(step, {"epoch": step / 4, "loss": 1 / step, "video>audio": 2.0 / step, "audio>video": 1.0})
     log.close()
     page = write_report(tmp_path, "a <title>", {"device": "cpu & more"}, 4).read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("<svg ") == 2
     assert "a &lt;title&gt;" in page
     assert "cpu &amp; more" in page
     assert "http" not in page
+
+
+def test_without_tensorboard_the_table_is_written_and_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    caplog.set_level(logging.INFO, "avssl")
+    for name in ("a", "b"):
+        log = RunLog(tmp_path / name)
+        log.write(1, {"epoch": 1.0, "loss": 2.0})
+        log.close()
+        assert read_metrics(tmp_path / name / "metrics.csv") == [{"step": 1.0, "epoch": 1.0, "loss": 2.0}]
+        assert not (tmp_path / name / "tensorboard").exists()
+    said = "metrics.csv only: TensorBoard is not installed; install avssl[tensorboard] for its events"
+    assert [record.message for record in caplog.records] == [said]

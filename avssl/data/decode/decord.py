@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transform
 
 from avssl.data.decode.media import DecodeError, start_of
 from avssl.data.decode.opened import open_streams
@@ -61,7 +60,9 @@ class Reader:
             raise DecodeError(self._file.path, f"decord: {what}; {ADVICE}") from error
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
         if short_side and min(pixels.shape[2:]) > short_side:
-            pixels = transform.resize(pixels, list(shrunk(*pixels.shape[2:], short_side)), antialias=True)
+            from torchvision.transforms.v2.functional import resize
+
+            pixels = resize(pixels, list(shrunk(*pixels.shape[2:], short_side)), antialias=True)
         return pixels.contiguous()
 
     def audio(self, start_s: float | int, duration_s: float | int, rate_hz: int) -> Float32[Tensor, "1 n"]:

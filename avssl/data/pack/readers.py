@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional as transform
 
 from avssl.data.decode.image_header import picture_size
 from avssl.data.decode.limits import fault_of_picture
@@ -57,7 +55,9 @@ class PackReader:
         scale = min(1.0, short_side / min(height, width)) if short_side else 1.0
         if scale == 1.0:
             return images
-        return transform.resize(images, [round(height * scale), round(width * scale)], antialias=True)
+        from torchvision.transforms.v2.functional import resize
+
+        return resize(images, [round(height * scale), round(width * scale)], antialias=True)
 
     def audio(self, start_s: float | int, duration_s: float | int, rate_hz: int) -> Float32[Tensor, "1 n"]:
         """Mono sound of [start_s, start_s + duration_s), 0 outside of the instance."""
@@ -99,6 +99,8 @@ class PackReader:
 
     def _image(self, number: int, jpeg: UInt8[np.ndarray, " n"]) -> UInt8[Tensor, "3 h w"]:
         """A frame's picture, decoded only where its header tells the size that the index does."""
+        from torchvision.io import ImageReadMode, decode_jpeg
+
         try:
             if picture_size(jpeg.tobytes()) == (self._entry.width, self._entry.height):
                 return cast(Tensor, decode_jpeg(torch.from_numpy(jpeg), ImageReadMode.RGB))

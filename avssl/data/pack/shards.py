@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from jaxtyping import Int16, UInt8
 from torch import Tensor
-from torchvision.io import encode_jpeg
 
 from avssl.data.pack.hashing import CHUNK, new_hash
 from avssl.data.pack.media import Item, blocks
@@ -140,6 +139,8 @@ class Members:
 
 
 def jpeg_of(image: UInt8[np.ndarray, "h w 3"], quality: int) -> bytes:
+    from torchvision.io import encode_jpeg
+
     encoded = encode_jpeg(torch.from_numpy(image).permute(2, 0, 1), quality)
     return cast(Tensor, encoded).numpy().tobytes()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision.transforms import v2
 
 from avssl.data.transforms.limits import check_between, check_colours, check_crop, check_range
 from avssl.data.transforms.video import IMAGENET_MEAN, IMAGENET_STD, pixels
@@ -37,6 +36,8 @@ class ImageTrain:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        from torchvision.transforms import v2  # slow to import
+
         check_crop(size, area, ratio)
         check_colours(jitter)
         shares = {"flip": flip, "jitter_share": jitter_share, "grey": grey, "blur": blur, "solarize": solarize}
@@ -77,6 +78,8 @@ class ImageEval:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        from torchvision.transforms import v2  # slow to import
+
         self.size, self.resize, self.mean, self.std = size, resize, list(mean), list(std)
         self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
         self._normalise, self._mean, self._std = _normaliser(mean, std), mean, std
@@ -90,4 +93,6 @@ class ImageEval:
 
 
 def _normaliser(mean: Sequence[float | int], std: Sequence[float | int]) -> Callable[[Tensor], Tensor]:
+    from torchvision.transforms import v2
+
     return v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))])

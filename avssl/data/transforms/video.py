@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
-from torchvision.transforms import v2
 
 from avssl.data.transforms.limits import check_between, check_colours, check_crop
 
@@ -36,6 +35,8 @@ class VideoTrain:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        from torchvision.transforms import v2  # slow to import
+
         check_crop(size, area, ratio)
         check_colours(jitter)
         check_between("flip", flip, 0, 1)
@@ -71,6 +72,8 @@ class VideoEval:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
+        from torchvision.transforms import v2  # slow to import
+
         self.size, self.resize, self.mean, self.std = size, resize, list(mean), list(std)
         self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
         self._normalise, self._mean, self._std = _Normalise(mean, std), mean, std
