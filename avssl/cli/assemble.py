@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,12 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
-from torch import nn
 
 from avssl import distributed
 from avssl.data.packed import is_pack
 from avssl.data.source import Found, Source
 from avssl.data.stream.columns import in_split
+from avssl.evaluation.model import Model
 from avssl.models.joint import Encoders
 from avssl.training.checkpoint import Checkpoint, load
 from avssl.types import UserError, branch_of
@@ -165,9 +164,10 @@ def load_encoders(run: str, device: torch.device) -> tuple[Encoders, Checkpoint]
     return branches.eval().to(device), checkpoint
 
 
-def fingerprint(module: nn.Module) -> str:
-    """16 hex digits of a hash of all weights and buffers."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def load_model(run: str, device: torch.device) -> tuple[Model, Checkpoint]:
+    """The encoders of a run with the views they were trained on, and the checkpoint that they come from."""
+    branches, checkpoint = load_encoders(run, device)
+    data = checkpoint.config["data"]
+    about = {"checkpoint": str(Path(run).expanduser().resolve()), "objective": checkpoint.config["name"]}
+    trained_on = Path(data["root"]), checkpoint.ids
+    return Model(branches, make_source(without_training(data)), about=about, trained_on=trained_on), checkpoint

@@ -14,7 +14,7 @@ from avssl.evaluation import tables
 from avssl.evaluation.embeddings import Embeddings
 from avssl.evaluation.gallery import write_gallery
 from avssl.evaluation.probes import cross_validate, probe
-from avssl.evaluation.retrieval import retrieval_report
+from avssl.evaluation.retrieval import retrieval
 from avssl.files import write_json, write_text
 from avssl.types import UserError
 
@@ -31,15 +31,17 @@ def main(cfg: DictConfig) -> None:
 
 def _retrieval(cfg: DictConfig) -> None:
     folder = Path(cfg.embeddings).expanduser()
-    embeddings = Embeddings.read(folder)
-    report = retrieval_report(embeddings.per_instance() if cfg.average_clips else embeddings, cfg.views)
-    if not report["results"]:
-        raise UserError(f"embeddings={folder}: no clip has an answer; needs two views, several clips a file or labels")
+    report = retrieval(folder, cfg.views, average_clips=cfg.average_clips)
     Console().print(tables.retrieval_table(report))
     _write(folder / "retrieval", report, tables.retrieval_markdown(report))
     if cfg.gallery:
         page = write_gallery(
-            embeddings, report, folder / "gallery", root=cfg.root, queries=cfg.gallery_queries, seed=cfg.seed
+            Embeddings.read(folder),
+            report,
+            folder / "gallery",
+            root=cfg.root,
+            queries=cfg.gallery_queries,
+            seed=cfg.seed,
         )
         log.info("page to open: %s", page)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 import torch
@@ -24,6 +24,7 @@ Transform = Callable[[Tensor], Tensor]
 class VideoView:
     """`frames` frames at `fps`, decoded at `short_side` pixels where they are larger: uint8 [t 3 h w] to transforms."""
 
+    stream: ClassVar[str] = "video"
     frames: int = 8
     fps: float | int = 16.0
     short_side: int | None = None
@@ -45,6 +46,7 @@ class AudioView:
     In training its middle lies up to `jitter_s` from the video clip's, which it contains.
     """
 
+    stream: ClassVar[str] = "audio"
     duration_s: float | int = 2.0
     rate_hz: int = 24_000
     jitter_s: float | int = 0.5

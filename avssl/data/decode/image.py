@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
-from torchvision.transforms.v2 import functional as transform
 
 from avssl.data.decode.image_header import picture_size
 from avssl.data.decode.limits import fault_of_file, fault_of_picture, max_pixels
@@ -25,6 +23,8 @@ def read_image(path: Path | str, short_side: int | None = None) -> UInt8[Tensor,
     Grey becomes three equal channels, 16 bits become 8, transparency is dropped. Raises DecodeError for other formats
     (TIFF, BMP, GIF, HEIC, raw), for files that are missing, broken or cut off, and above the limit of pixels.
     """
+    from torchvision.io import ImageReadMode, decode_image
+
     path = Path(path)
     try:
         encoded = torch.frombuffer(_checked(path), dtype=torch.uint8)
@@ -35,9 +35,16 @@ def read_image(path: Path | str, short_side: int | None = None) -> UInt8[Tensor,
         raise DecodeError(path, str(error).splitlines()[0].split(", ", 2)[-1]) from error
     if image.dtype == torch.uint16:
         image = (image.int() // 257).to(torch.uint8)
-    if short_side and min(image.shape[1:]) > short_side:
-        image = transform.resize(image, [short_side], antialias=True)
-    return image
+    return shrunk(image, short_side)
+
+
+def shrunk(image: UInt8[Tensor, "3 h w"], short_side: int | None) -> UInt8[Tensor, "3 _ _"]:
+    """The picture with the short side as given, where it is larger."""
+    if not short_side or min(image.shape[1:]) <= short_side:
+        return image
+    from torchvision.transforms.v2 import functional
+
+    return functional.resize(image, [short_side], antialias=True)
 
 
 def _checked(path: Path) -> bytearray:
