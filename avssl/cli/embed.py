@@ -16,9 +16,9 @@ from avssl.cli.command import FILE, FOLDER, OUT_FOLDER, RUN, Config, PathKey, co
     ),
 )
 def main(config: Config) -> None:
-    from avssl.cli.embedding import embed_folder
+    from avssl.cli.embedding import embed
 
-    embed_folder(config)
+    embed(config)
 
 
 if __name__ == "__main__":

@@ -39,13 +39,10 @@ def _retrieval(config: Config) -> None:
     from avssl.evaluation import tables
     from avssl.evaluation.embeddings import Embeddings
     from avssl.evaluation.gallery import write_gallery
-    from avssl.evaluation.retrieval import retrieval_report
+    from avssl.evaluation.retrieval import retrieval
 
-    folder = Path(config.embeddings).expanduser()
-    embeddings = Embeddings.read(folder)
-    report = retrieval_report(embeddings.per_instance() if config.average_clips else embeddings, config.views)
-    if not report["results"]:
-        raise UserError(f"embeddings={folder}: no clip has an answer; needs two views, several clips a file or labels")
+    embeddings = Embeddings.read(config.embeddings)
+    report = retrieval(embeddings, config.views, average_clips=config.average_clips)
     Console().print(tables.retrieval_table(report))
     out = _out(config)
     _write(out / "retrieval", report, tables.retrieval_markdown(report))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from avssl.cli.command import FILE, FOLDER, OUT_FOLDER, RUN, Config, PathKey, command
+from avssl.cli.mistakes import INTERRUPTED
 
 
 @command(
@@ -14,12 +17,12 @@ from avssl.cli.command import FILE, FOLDER, OUT_FOLDER, RUN, Config, PathKey, co
         PathKey("init", RUN),
         PathKey("out", OUT_FOLDER),
     ),
-    readonly=False,
 )
 def main(config: Config) -> None:
     from avssl.cli.training import train
 
-    train(config)
+    if not train(config).finished:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

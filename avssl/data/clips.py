@@ -25,7 +25,7 @@ class VideoView:
     """`frames` frames at `fps`, decoded at `short_side` pixels where they are larger: uint8 [t 3 h w] to transforms."""
 
     UNSAVED: ClassVar = ("train",)
-
+    stream: ClassVar[str] = "video"
     frames: int = 8
     fps: float | int = 16.0
     short_side: int | None = None
@@ -50,7 +50,7 @@ class AudioView:
     """
 
     UNSAVED: ClassVar = ("train",)
-
+    stream: ClassVar[str] = "audio"
     duration_s: float | int = 2.0
     rate_hz: int = 24_000
     jitter_s: float | int = 0.5

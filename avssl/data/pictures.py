@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from avssl.data.clips import Transform, VideoView, transform_of
+from avssl.data.decode.backend import Reader
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.pyav import Reader
+from avssl.data.decode.readers import open_reader
 from avssl.data.shots import Shots
 from avssl.data.stream.samples import Broken, ClipKey, KeyedSet, Sample
 from avssl.functional.seeding import seed_for
@@ -25,7 +26,7 @@ class ImageView:
     """A picture, decoded at `short_side` pixels where it is larger: uint8 [3 h w] to transforms."""
 
     UNSAVED: ClassVar = ("train",)
-
+    stream: ClassVar[str] = "image"
     short_side: int | None = None
     train: Transform | None = None
     """None: as at evaluation."""
@@ -112,7 +113,7 @@ class PictureSet(KeyedSet):
 def read_shot(view: ImageView | VideoView, path: Path, at_s: float | None) -> Tensor:
     """What a view's transforms take: of a picture file, or of a video from `at_s` on. Raises DecodeError."""
     if at_s is not None:
-        with Reader(path) as reader:
+        with open_reader(path) as reader:
             return view.read(reader, at_s)
     if isinstance(view, VideoView):
         raise DecodeError(path, "a picture, and the view is a clip of a video")

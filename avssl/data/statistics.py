@@ -98,6 +98,26 @@ def first_sound(source: Source) -> tuple[str, AudioView] | None:
     return next(((name, view) for name, view in source.views.items() if isinstance(view, AudioView)), None)
 
 
+def normalized(
+    source: Source, files: Files, seed: int, *, stats: str | None = None, known: tuple[Any, Any] | None = None
+) -> Source:
+    """The source with the statistics of its spectrograms: those known, those of a file, or measured."""
+    sound = first_sound(source)
+    if sound is None or not hasattr(sound[1].eval, "with_statistics"):
+        return source
+    if stats is not None:
+        given = agreeing(stats, sound[1], known)
+        known = given.mean_db, given.std_db
+    mean, std = known or measured(source, files, seed)
+    return source.with_statistics(mean, std)
+
+
+def known_statistics(source: Source) -> tuple[Any, Any] | None:
+    """Mean and standard deviation that a source's spectrograms are normalized by."""
+    sound = first_sound(source)
+    return None if sound is None else (getattr(sound[1].eval, "mean", None), getattr(sound[1].eval, "std", None))
+
+
 def measured(source: Source, files: Files, seed: int, clips: int = 256) -> tuple[list[float], list[float]]:
     """Mean and standard deviation in dB of each band of the first view of sound, as at evaluation and not normalized.
 
@@ -132,5 +152,4 @@ def check_statistics(file: str | None, source: Source) -> None:
         return
     if (sound := first_sound(source)) is None:
         raise UserError(f"stats={file}: the model has no audio view; allowed: null")
-    trained = sound[1].eval
-    agreeing(file, sound[1], (getattr(trained, "mean", None), getattr(trained, "std", None)))
+    agreeing(file, sound[1], known_statistics(source))

@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,131 @@ from rich.progress import track
 from torch import Tensor
 
 from avssl import distributed
-from avssl.data.source import EvalSet
+from avssl.data.clip_files import VideoFolder
+from avssl.data.images import ImageFolder
+from avssl.data.pack.store import url_of
+from avssl.data.source import EvalSet, Found, Source
 from avssl.data.stream.loader import eval_loader
 from avssl.data.stream.samples import Broken, ClipKey
 from avssl.data.stream.watch import watched
 from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
+from avssl.evaluation.model import Model
 from avssl.files import whole, write_json
+from avssl.functional.checks import check
 from avssl.models.joint import Encoders
-from avssl.types import UserError
+from avssl.types import UserError, branch_of
 
 FILES_PER_PART = 256
 _MISSING = b"avssl.missing"
+
+
+@dataclass(frozen=True)
+class ClipsToEmbed:
+    """The clips of a folder that a model can embed, and what is left out."""
+
+    dataset: EvalSet
+    source: Source
+    found: Found
+
+
+def clips_to_embed(
+    model: Model,
+    root: Path | str,
+    *,
+    manifest: Path | str | None = None,
+    split: str | None = None,
+    views: Sequence[str] | None = None,
+    clips: int = 1,
+    workers: int = 2,
+    on_file: Callable[[int, int], None] | None = None,
+) -> ClipsToEmbed:
+    """The files of a folder, of a pack or of a manifest of it, as the model's source reads them.
+
+    split: only rows of the manifest whose column `split` says so. views: those to embed; files need no other stream.
+    clips: per file, evenly spaced. `on_file(done, total)` is called after each file of a scan, by the main rank.
+    UserError: an argument that is not allowed; no file can be embedded.
+    """
+    check("clips", clips, clips > 0, "1 and more")
+    root = Path(root).expanduser()
+    source = source_of(model, views)
+    source = source.at(root, manifest, split)
+    files = source.find(workers, on_file) if distributed.is_main() else None
+    found = source.embeddable(distributed.broadcast_object(files))
+    return ClipsToEmbed(source.eval_set(found.files, clips), source, found)
+
+
+def source_of(model: Model, views: Sequence[str] | None = None) -> Source:
+    """The model's kind of data set, with all views or those of some branches alone: files need no other stream then."""
+    source, mine = model.source, model.views
+    chosen = list(mine if views is None else views)
+    ok = len(chosen) > 0 and set(chosen) <= set(mine)
+    check("views", chosen, ok, f"some of {', '.join(mine)}")
+    if source is None or isinstance(source, VideoFolder | ImageFolder):
+        own = mine if source is None else source.views
+        kept = {name: view for name, view in own.items() if branch_of(name) in chosen}
+        if source is not None:
+            return source.with_views(kept)
+        return (
+            ImageFolder(None, kept)
+            if all(view.stream == "image" for view in kept.values())
+            else VideoFolder(None, kept)
+        )
+    check("views", chosen, set(chosen) == set(mine), f"all of {', '.join(mine)}, for they come from one instance")
+    return source
+
+
+def embed_folder(
+    model: Model,
+    data: Path | str | ClipsToEmbed,
+    out: Path | str,
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+    label_pattern: str | None = None,
+    timeout_s: float | int | None = None,
+    **settings: Any,
+) -> Embeddings:
+    """Embed every clip of a folder as avssl-embed does, into `out`/embeddings.parquet and `out`/card.json.
+
+    data: a folder, with the settings of `clips_to_embed`, or what that gave. workers: processes that scan and decode.
+    What `label_pattern` and `timeout_s` mean, and what is raised beside `clips_to_embed`'s: see `embed`. A stopped run
+    goes on where it was, a finished one is read.
+    """
+    check("batch_size", batch_size, batch_size > 0, "1 and more")
+    out = Path(out).expanduser()
+    check("out", str(out), not out.is_file(), "a folder, which need not exist")
+    if not isinstance(data, ClipsToEmbed):
+        data = clips_to_embed(model, data, workers=workers, **settings)
+    dataset, found = data.dataset, data.found
+    if len(dataset) == 0:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(found.reasons.items()))
+        raise UserError(f"{dataset.root}: no usable file ({reasons}); allowed: {data.source.need}")
+    embed(
+        model.branches,
+        dataset,
+        out,
+        batch_size=batch_size,
+        workers=workers,
+        timeout_s=timeout_s,
+        device=model.device,
+        card={
+            **model.about,
+            "weights": model.fingerprint,
+            "root": url_of(dataset.root) or str(dataset.root.resolve()),
+            "left_out": dict(found.reasons),
+            "training_overlap": _overlap(model, dataset),
+        },
+        unusable=found.left_out,
+        label_pattern=label_pattern,
+    )
+    return Embeddings.read(out)
+
+
+def _overlap(model: Model, dataset: EvalSet) -> int | None:
+    """How many instances were trained on; None for another folder, where equal relative paths mean nothing."""
+    if model.trained_on is None or model.trained_on[0].expanduser().resolve() != dataset.root.resolve():
+        return None
+    return len(set(dataset.files().column("id").to_pylist()) & set(model.trained_on[1]()))
 
 
 def embed(

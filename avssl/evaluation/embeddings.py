@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from avssl.types import UserError
@@ -38,26 +38,71 @@ def table_of(
     return table
 
 
-@dataclass(frozen=True)
+def as_rows(name: str, given: Any, dim: int | None = None, like: str = "") -> Float32[Tensor, "n d"]:
+    """An argument as rows of float32: a tensor or array [n d], or one vector [d]. UserError names the argument.
+
+    `dim` is the length that rows must have, for those of `like` have it.
+    """
+    if isinstance(given, Mapping):
+        raise UserError(f"{name}: a dict; allowed: one of its values, {name}[{next(iter(given), 'audio')!r}]")
+    if not isinstance(given, np.ndarray | Tensor):
+        raise UserError(f"{name}: a {type(given).__name__}; allowed: a tensor or array [n D]")
+    x = given if isinstance(given, Tensor) else torch.from_numpy(np.ascontiguousarray(given))
+    x = x.detach().float().cpu()
+    x = x[None] if x.ndim == 1 else x
+    if x.ndim != 2 or 0 in x.shape:
+        raise UserError(f"{name}: shape {list(given.shape)}; allowed: [n D], or one vector [D]")
+    if dim is not None and x.shape[1] != dim:
+        raise UserError(f"{name}: {x.shape[1]} numbers a row; allowed: {dim}, as {like} has")
+    if not x.isfinite().all():
+        raise UserError(f"{name}: holds values that are not finite")
+    return x
+
+
+@dataclass(frozen=True, repr=False)
 class Embeddings:
     """Clips of one folder of media; `card` says what made them.
 
-    The column "audio" holds what the branch gives (not normalised), "audio.feature" what its encoder gives.
+    On disk the column "audio" holds what the branch gives, "audio.feature" what its encoder gives: `vectors` gives them
+    as they are, `embeddings["audio"]` scaled to unit length, so that inner products are cosines.
+
+    >>> e = Embeddings(table_of(["a", "b"], ["a.mp4", "b.mp4"], ["", ""], [0.0, 1.5], {"audio": torch.eye(2, 3) * 5}))
+    >>> e
+    Embeddings of 2 clips of 2 files: audio [2 3]
+    >>> e["audio"]
+    array([[1., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
+    >>> e.paths, e.start_s
+    (['a.mp4', 'b.mp4'], [0.0, 1.5])
     """
 
     table: pa.Table
     card: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path | str) -> Embeddings:
-        """Read what `embed` wrote. UserError: the folder holds no finished embeddings."""
-        table, card = Path(folder) / TABLE, Path(folder) / CARD
-        if not (table.is_file() and card.is_file()):
-            raise UserError(f"{folder}: no finished embeddings ({TABLE} and {CARD}); write them with avssl-embed")
-        return cls(pq.read_table(table), json.loads(card.read_text("utf-8")))
+    def read(cls, folder: Path | str, columns: Sequence[str] | None = None) -> Embeddings:
+        """Read what `embed` wrote, of the vectors all columns or these. UserError: the folder holds no such ones."""
+        card, table = card_of(folder), Path(folder).expanduser() / TABLE
+        known = [name for name in pq.read_schema(table).names if name not in FACTS.names]
+        for name in columns or ():
+            _check_column(name, known)
+        names = None if columns is None else [*FACTS.names, *columns]
+        return cls(pq.read_table(table, columns=names), card)
 
     def __len__(self) -> int:
         return self.table.num_rows
+
+    def __getitem__(self, name: str) -> Float32[np.ndarray, "n d"]:
+        """One column, every row of unit length. UserError: there is no such column."""
+        return self.normalised(name).numpy()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} [{len(self)} {self.table[name].type.list_size}]" for name in self.columns)
+        return f"Embeddings of {len(self):,} clips of {len(set(self.files)):,} files: {sizes}"
+
+    def to_pandas(self) -> Any:
+        """A pandas DataFrame, a row for each clip, the vectors as they are on disk. pandas must be installed."""
+        return self.table.to_pandas()
 
     @property
     def ids(self) -> list[str]:
@@ -98,8 +143,7 @@ class Embeddings:
 
     def vectors(self, view: str) -> Float[Tensor, "n d"]:
         """One column as a tensor. UserError: there is no such column."""
-        if view not in self.columns:
-            raise UserError(f"view={view}: no such column of embeddings; allowed: {', '.join(self.columns)}")
+        _check_column(view, self.columns)
         column = self.table[view]
         flat = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks])
         return torch.from_numpy(flat).view(len(self), column.type.list_size)
@@ -123,3 +167,16 @@ class Embeddings:
             means[name] = x.new_zeros(len(first), x.shape[1]).index_add(0, owner, x) / clips
         rows = table.to_pydict()
         return Embeddings(table_of(rows["id"], rows["path"], rows["label"], rows["start_s"], means), self.card)
+
+
+def card_of(folder: Path | str) -> dict[str, Any]:
+    """The card of a folder of embeddings. UserError: the folder holds no finished ones."""
+    table, card = (Path(folder).expanduser() / name for name in (TABLE, CARD))
+    if not (table.is_file() and card.is_file()):
+        raise UserError(f"{folder}: no finished embeddings ({TABLE} and {CARD}); write them with avssl-embed")
+    return json.loads(card.read_text("utf-8"))
+
+
+def _check_column(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UserError(f"view={name}: no such column of embeddings; allowed: {', '.join(known)}")

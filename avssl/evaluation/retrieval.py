@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,39 @@ from avssl.types import UserError
 
 KS = (1, 5, 10)
 BLOCK = 2**23  # scores held at a time
+
+
+class RetrievalReport(dict[str, Any]):
+    """What `retrieval` found, which avssl-eval writes as JSON; it prints as a table with chance beside every metric."""
+
+    def __str__(self) -> str:
+        from avssl.evaluation.tables import as_text, retrieval_table  # they read `directions` of here
+
+        return as_text(retrieval_table(self))
+
+    __repr__ = __str__
+
+
+def retrieval(
+    table: Embeddings | Path | str, views: Sequence[str] | None = None, *, average_clips: bool = False
+) -> RetrievalReport:
+    """`retrieval_report` of a table, or of the folder that holds it; with `average_clips` of one vector per file.
+
+    >>> from avssl.evaluation.embeddings import table_of
+    >>> names, x = [f"{n}.mp4" for n in range(4)], torch.eye(4)
+    >>> table = Embeddings(table_of(names, names, [""] * 4, [0.0] * 4, {"audio": x, "video": x}))
+    >>> card = retrieval(table)
+    >>> [(r["query"], r["gallery"], r["R@1"], r["chance"]["median_rank"]) for r in card["results"]]
+    [('audio', 'video', 1.0, 2.5), ('video', 'audio', 1.0, 2.5)]
+
+    UserError: no clip has an answer; also what `retrieval_report` raises.
+    """
+    embeddings = table if isinstance(table, Embeddings) else Embeddings.read(table)
+    report = retrieval_report(embeddings.per_instance() if average_clips else embeddings, views)
+    if not report["results"]:
+        where = "" if isinstance(table, Embeddings) else f"embeddings={table}: "
+        raise UserError(f"{where}no clip has an answer; needs two views, several clips a file or labels")
+    return RetrievalReport(report)
 
 
 def retrieval_report(embeddings: Embeddings, views: Sequence[str] | None = None) -> dict[str, Any]:

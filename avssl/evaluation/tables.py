@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,14 @@ TITLES = {
     "label": "By label: every clip of its label is right",
 }
 COLUMNS = {**{f"R@{k}": 3 for k in KS}, "median_rank": 1, "mAP": 3}  # name: decimals
+
+
+def as_text(table: RenderableType) -> str:
+    """A table as plain lines, as wide as it needs."""
+    console = Console(file=StringIO(), width=200, color_system=None, force_jupyter=False)
+    console.print(table)
+    lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def retrieval_table(report: dict[str, Any]) -> Group:

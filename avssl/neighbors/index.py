@@ -14,6 +14,7 @@ from avssl.extras import extra
 from avssl.functional.checks import check_choice
 from avssl.types import UserError
 
+KINDS = ("flat", "ivf", "hnsw")
 IndexKind = str
 """flat: exact. ivf, hnsw: faster on millions of rows, and approximate."""
 
@@ -22,7 +23,7 @@ class InnerProductIndex:
     """The M best rows of `vectors` for each query; on all GPUs when FAISS was built for them."""
 
     def __init__(self, vectors: Float[Tensor, "n d"], kind: IndexKind = "flat") -> None:
-        check_choice("index", kind, ("flat", "ivf", "hnsw"))
+        check_choice("index", kind, KINDS)
         faiss = import_faiss()
         rows = _contiguous(vectors)
         n, dim = rows.shape
@@ -36,11 +37,31 @@ class InnerProductIndex:
             case "hnsw":
                 self._index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
                 self._index.hnsw.efSearch = 128
-        if kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-            self._index = faiss.index_cpu_to_all_gpus(self._index)
+        self._to_gpus(kind)
         if not self._index.is_trained:
             self._index.train(rows)
         self._index.add(rows)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, kind: IndexKind) -> InnerProductIndex:
+        """What `to_bytes` gave. UserError: it is something else."""
+        faiss, made = import_faiss(), cls.__new__(cls)
+        try:
+            made._index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
+        except RuntimeError as error:
+            raise UserError(f"not a saved index: {str(error).splitlines()[-1]}") from error
+        made._to_gpus(kind)
+        return made
+
+    def to_bytes(self) -> bytes:
+        faiss = import_faiss()
+        to_cpu = getattr(faiss, "index_gpu_to_cpu", lambda index: index)
+        return faiss.serialize_index(to_cpu(self._index)).tobytes()
+
+    def _to_gpus(self, kind: IndexKind) -> None:
+        faiss = import_faiss()
+        if kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
+            self._index = faiss.index_cpu_to_all_gpus(self._index)
 
     def search(self, query: Float[Tensor, "q d"], m: int) -> tuple[Float[Tensor, "q m"], Int64[Tensor, "q m"]]:
         """Scores, best first, and their rows; row -1 where an approximate index found fewer than m. On the CPU."""

@@ -7,7 +7,6 @@ RUN/checkpoints/step-00000120/ holds config.json and model.safetensors, which ar
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -16,19 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.files import fsync, write_json
-from avssl.models.pretrained import CONFIG, WEIGHTS, read_config, read_tensors, save_model, write_tensors
+from avssl.models.locate import CHECKPOINTS, FORMAT_1, IDS, STATE, TRAINING, locate, steps
+from avssl.models.pretrained import WEIGHTS, read_config, read_tensors, save_model, write_tensors
 
-FOLDER, TRAINING, STATE = "checkpoints", "training.json", "training.safetensors"
 KEPT = 2
 """Checkpoints of a run that stay, the newest and the one before."""
-IDS = "ids"
 BRANCHES = "branches."
-_NAME = re.compile(r"step-(\d{8})")
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Checkpoint:
 
 def save(run: Path, name: str, checkpoint: Checkpoint, branches: nn.Module) -> Path:
     """Write a checkpoint's folder below the run's, all of it or, with a UserError, nothing."""
-    folder = run / FOLDER / name
+    folder = run / CHECKPOINTS / name
     beside = folder.with_name(f".{name}.{secrets.token_hex(8)}.part")
     state = {key: value for key, value in checkpoint.objective.items() if not key.startswith(BRANCHES)}
     tensors: dict[str, Tensor] = {IDS: _bytes(json.dumps(checkpoint.ids))}
@@ -90,35 +86,18 @@ def save(run: Path, name: str, checkpoint: Checkpoint, branches: nn.Module) -> P
 def save_last(run: Path, step: int, checkpoint: Checkpoint, branches: nn.Module) -> Path:
     """`save` as the newest of a run, of which KEPT stay."""
     folder = save(run, f"step-{step:08d}", checkpoint, branches)
-    for old in _steps(run)[:-KEPT]:
+    for old in steps(run)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
 def has_checkpoint(run: Path) -> bool:
-    return bool(_steps(run)) or (run / "last.pt").is_file()
+    return bool(steps(run)) or (run / FORMAT_1).is_file()
 
 
-def newest(place: Path) -> Path:
-    """The folder of a run's newest checkpoint, or of the checkpoint or exported model that `place` is already.
-
-    UserError: nothing of the kind is there; a checkpoint of format 1.
-    """
-    if place.is_file() and place.name in (CONFIG, WEIGHTS, TRAINING, STATE):
-        place = place.parent
-    if (place / CONFIG).is_file():
-        return place
-    if steps := _steps(place):
-        return steps[-1]
-    if place.suffix == ".pt" or (place / "last.pt").is_file():
-        raise UserError(f"{place}: checkpoint format 1, and this version reads format 2: train again")
-    what = "no such folder" if not place.exists() else "no checkpoint in it" if place.is_dir() else "no checkpoint"
-    raise UserError(f"{place}: {what}; allowed: a run, a checkpoint, or an exported folder")
-
-
-def load(place: Path) -> Checkpoint:
+def load(place: Path | str) -> Checkpoint:
     """The checkpoint of a training. UserError: there is none, another format, changed bytes, an exported model alone."""
-    folder = newest(place)
+    folder = locate(place)
     config = read_config(folder)
     facts = read_training(folder)
     try:
@@ -151,20 +130,6 @@ def read_training(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise UserError(f"{file}: not written by avssl") from error
     return facts
-
-
-def trained_ids(folder: Path) -> set[str] | None:
-    """The instances that a checkpoint was trained on, without reading the rest; None of an exported model."""
-    if not (folder / STATE).is_file():
-        return None
-    with safe_open(folder / STATE, "pt") as file:
-        return set(json.loads(file.get_tensor(IDS).numpy().tobytes()))
-
-
-def _steps(run: Path) -> list[Path]:
-    """The finished checkpoints of a run, oldest first."""
-    found = (run / FOLDER).iterdir() if (run / FOLDER).is_dir() else ()
-    return sorted(folder for folder in found if _NAME.fullmatch(folder.name) and (folder / TRAINING).is_file())
 
 
 def _bytes(text: str) -> Tensor:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from avssl import distributed
+from avssl.console import console
 from avssl.data.source import Found, Source
 from avssl.errors import UserError
 from avssl.training.checkpoint import Position
@@ -18,23 +16,8 @@ from avssl.training.collapse import judge
 from avssl.training.plan import Plan
 from avssl.training.run_log import RunLog
 
-console = Console(soft_wrap=True, highlight=False)
-NAMED = 5  # files that are left out and shown by name
-
-
-@contextmanager
-def scanning(source: Source) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of a search for files; what it gives takes how many are done, and of how many."""
-    with progress(f"scanning {source.root.name if source.root else ''}") as on_file:
-        yield on_file
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """`scanning` of any other work."""
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), transient=True, console=console) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+NAMED = 5
+"""Files that are left out and shown by name."""
 
 
 def report_usable(source: Source, root: Path, found: Found, number: int) -> None:

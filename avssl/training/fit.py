@@ -16,9 +16,10 @@ from torch.optim import Optimizer
 
 import avssl
 from avssl import distributed
+from avssl.console import console, progress
 from avssl.data.source import Files, Source
 from avssl.data.spec import build_source, source_spec
-from avssl.data.statistics import agreeing, first_sound, measured
+from avssl.data.statistics import known_statistics, normalized
 from avssl.data.stream.columns import order_of, too_heavy
 from avssl.data.stream.loader import batches, train_loader
 from avssl.data.stream.orders import Weighted
@@ -30,7 +31,7 @@ from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Checkpoint, Position, load, save, save_last
 from avssl.training.clock import Clock
 from avssl.training.devices import make_fabric, share_cores
-from avssl.training.display import TrainingDisplay, console, report_usable, scanning
+from avssl.training.display import TrainingDisplay, report_usable
 from avssl.training.loop import Trainer, Unpacked
 from avssl.training.meter import Meter
 from avssl.training.monitor import Monitor
@@ -95,7 +96,8 @@ def fit(
     if saved:
         check_same_training(saved, record, files.ids)
     sampler = make_sampler(files, chosen, source.default_batch_size)
-    source = normalized(source, files, chosen, saved)
+    known = known_statistics(build_source(saved.data, trust=True)) if saved else None
+    source = normalized(source, files, chosen.seed, stats=chosen.stats, known=known)
     learner = make_objective(objective, source.view_names(files), len(files.ids), chosen.seed)
     learner.check_batch_size(sampler.batch_size)
     if started:
@@ -187,7 +189,7 @@ def usable_files(source: Source, workers: int, known: Path | None = None) -> Fil
     """The instances that all views can be made of; how many they are is printed. Raises UserError for less than two."""
     found = None
     if distributed.is_main():
-        with scanning(source) as on_file:
+        with progress(f"scanning {source.root.name if source.root else ''}") as on_file:
             found = source.find(workers, on_file, known)
     selection = source.trainable(distributed.broadcast_object(found))
     files: Files = selection.files
@@ -215,20 +217,6 @@ def make_sampler(files: Files, settings: Settings, default_batch_size: int) -> E
         order=order,
         clips_per_open=settings.clips_per_open,
     )
-
-
-def normalized(source: Source, files: Files, settings: Settings, saved: Checkpoint | None) -> Source:
-    """The source with the statistics of its spectrograms: a resumed run's, those of a file, or measured."""
-    if (sound := first_sound(source)) is None or not hasattr(sound[1].eval, "with_statistics"):
-        return source
-    known = None
-    if saved and (before := first_sound(build_source(saved.data, trust=True))) is not None:
-        known = getattr(before[1].eval, "mean", None), getattr(before[1].eval, "std", None)
-    if settings.stats is not None:
-        given = agreeing(settings.stats, sound[1], known)
-        known = given.mean_db, given.std_db
-    mean, std = known or measured(source, files, settings.seed)
-    return source.with_statistics(mean, std)
 
 
 def epoch_reader(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from avssl.training.checkpoint import newest
+from avssl.models.locate import locate
 from avssl.training.run_log import read_metrics
 
 MANIFEST, REPORT, METRICS = "manifest.parquet", "report.html", "metrics.csv"
@@ -25,7 +25,7 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """The newest one's folder. UserError: there is none."""
-        return newest(self.folder)
+        return locate(self.folder)
 
     @property
     def report(self) -> Path:

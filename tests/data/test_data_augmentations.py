@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from avssl.cli.assemble import make_source
 from hydra import compose, initialize_config_dir
 
-from avssl.cli.assemble import make_source
 from avssl.cli.compose import CONFIGS
 from avssl.data.decode.readers import audio
 from avssl.data.encode import write_clip

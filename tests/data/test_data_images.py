@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from avssl.cli.assemble import make_source
 from cameras_data import write_level
 from hydra import compose, initialize_config_dir
 from torchvision.io import write_jpeg, write_png
 
-from avssl.cli.assemble import make_source
 from avssl.cli.compose import CONFIGS
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError

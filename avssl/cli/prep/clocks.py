@@ -37,7 +37,7 @@ def _show(take: str, offsets: dict[tuple[str, str], Any]) -> None:
     """Every pair, then the clocks that are off and how to say so in training."""
     from rich.table import Table
 
-    from avssl.cli.assemble import console
+    from avssl.console import console
     from avssl.data.clocks import central_camera
 
     table = Table("camera", "against", "ahead s", "agreement", title=take or None, box=None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from omegaconf import DictConfig
 
-from avssl.cli.assemble import find_files, make_source, report_usable
+from avssl.cli.training import make_source
+from avssl.console import progress
 from avssl.data.manifest import Manifest
 from avssl.data.source import Found, Source
-from avssl.types import UserError
+from avssl.errors import UserError
+from avssl.training.display import report_usable
 
 
 def usable_files(config: DictConfig) -> tuple[Source, Found]:
@@ -17,11 +17,12 @@ def usable_files(config: DictConfig) -> tuple[Source, Found]:
 
     How many they are is printed. Raises UserError where there are none.
     """
-    if config.root is None:
-        if config.manifest is None:
-            raise UserError("root is missing: give root=FOLDER, or manifest=FILE from avssl-prep scan")
-        config.root = str(Manifest.read(Path(config.manifest).expanduser()).root)
     source = make_source(config.data)
-    found = source.trainable(find_files(source, config.data))
+    if source.root is None:
+        if source.manifest is None:
+            raise UserError("root is missing: give root=FOLDER, or manifest=FILE from avssl-prep scan")
+        source = source.at(Manifest.read(source.manifest).root, source.manifest, source.split)
+    with progress(f"scanning {source.root.name if source.root else ''}") as on_file:
+        found = source.trainable(source.find(config.data.workers, on_file))
     report_usable(source, found.files.root, found, len(found.files.ids))
     return source, found

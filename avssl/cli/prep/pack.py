@@ -19,7 +19,7 @@ from avssl.errors import UserError, check
     ),
 )
 def main(config: Config) -> None:
-    from avssl.cli.assemble import console, progress
+    from avssl.console import console, progress
     from avssl.data.pack.run import pack, parse_shard
     from avssl.data.pack.settings import Settings
     from avssl.data.status import check_require
@@ -55,14 +55,14 @@ def main(config: Config) -> None:
 
 def _listed(config: Config) -> Any:
     """The manifest, or without one that of a scan of the folder."""
-    from avssl.cli.assemble import scanning
+    from avssl.console import progress
     from avssl.data.manifest import Manifest
     from avssl.data.scan import scan
 
     root = None if config.root is None else Path(config.root).expanduser()
     if config.manifest is not None or root is None:
         return Manifest.read(Path(config.manifest).expanduser(), root)
-    with scanning(root) as on_file:
+    with progress(f"scanning {root.name}") as on_file:
         require, seconds = list(config.require), config.min_duration_s
         return scan(root, require=require, min_duration_s=seconds, workers=config.workers, on_file=on_file)
 
@@ -71,7 +71,7 @@ def _report(manifest: Any, left_out: Counter[str], listed: Any) -> None:
     """How many files there are of each status, how many MB became how many; then the first that failed, by name."""
     from rich.table import Table
 
-    from avssl.cli.assemble import console
+    from avssl.console import console
 
     statuses, table = Counter(manifest.column("status")), Table("status", "files", box=None)
     for status, count in (*statuses.most_common(), *left_out.most_common()):
@@ -87,7 +87,7 @@ def _report(manifest: Any, left_out: Counter[str], listed: Any) -> None:
 
 
 def _verify(out: Path) -> None:
-    from avssl.cli.assemble import console
+    from avssl.console import console
     from avssl.data.pack.run import check_pack
 
     count, bad = check_pack(out)

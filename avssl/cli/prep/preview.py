@@ -25,19 +25,17 @@ def check_settings(config: Config) -> None:
         PathKey("out", OUT_FILE),
     ),
     check=check_settings,
-    readonly=False,
 )
 def main(config: Config) -> None:
-    from avssl.cli.assemble import console, make_source
     from avssl.cli.prep.folder import usable_files
-    from avssl.cli.statistics import fill_statistics
+    from avssl.console import console
+    from avssl.data.statistics import normalized
     from avssl.evaluation.preview import originals, write_preview
 
     out = Path(config.out).expanduser()
     source, found = usable_files(config)
-    fill_statistics(config, found.files)
-    source = make_source(config.data)
-    plain = make_source(config.data, originals(source.views))
+    source = normalized(source, found.files, config.seed, stats=config.data.get("stats"))
+    plain = source.with_views(originals(source.views))
     shown, broken = write_preview(
         source,
         plain,

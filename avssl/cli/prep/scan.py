@@ -35,7 +35,7 @@ def check_settings(config: Config) -> None:
     check=check_settings,
 )
 def main(config: Config) -> None:
-    from avssl.cli.assemble import console, scanning
+    from avssl.console import console, progress
     from avssl.data.listing import read_listing
     from avssl.data.scan import scan
     from avssl.data.status import Limits, check_require
@@ -44,7 +44,7 @@ def main(config: Config) -> None:
     out, share = Path(config.out).expanduser(), config.max_bad
     root = Path(config.root).expanduser()
     listing = None if config.listing is None else read_listing(Path(config.listing).expanduser())
-    with scanning(root) as on_file:
+    with progress(f"scanning {root.name}") as on_file:
         manifest = scan(
             root,
             require=list(config.require),
@@ -71,7 +71,7 @@ def _summary(manifest: Any) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    from avssl.cli.assemble import console
+    from avssl.console import console
 
     statuses, table = manifest.column("status"), Table("status", "files", "for example", box=None)
     counts = Counter(statuses)

@@ -22,19 +22,17 @@ def check_settings(config: Config) -> None:
         PathKey("out", OUT_FILE, "STATS.json"),
     ),
     check=check_settings,
-    readonly=False,
 )
 def main(config: Config) -> None:
-    from avssl.cli.assemble import console
     from avssl.cli.prep.folder import usable_files
-    from avssl.cli.statistics import first_sound, measured
-    from avssl.data.statistics import BandStatistics, settings_of
+    from avssl.console import console
+    from avssl.data.statistics import BandStatistics, first_sound, measured, settings_of
 
     out = Path(config.out).expanduser()
     source, found = usable_files(config)
     if (sound := first_sound(source)) is None:
         raise UserError("data: no view of it is sound; allowed: a data set with sound, as data=folder")
-    mean, std = measured(config, found.files, *sound, config.clips)
+    mean, std = measured(source, found.files, config.seed, config.clips)
     statistics = BandStatistics(mean, std, min(config.clips, len(found.files.ids)), settings_of(sound[1]))
     statistics.write(out)
     low, high = min(mean), max(mean)

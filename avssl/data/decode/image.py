@@ -35,11 +35,16 @@ def read_image(path: Path | str, short_side: int | None = None) -> UInt8[Tensor,
         raise DecodeError(path, str(error).splitlines()[0].split(", ", 2)[-1]) from error
     if image.dtype == torch.uint16:
         image = (image.int() // 257).to(torch.uint8)
-    if short_side and min(image.shape[1:]) > short_side:
-        from torchvision.transforms.v2.functional import resize
+    return shrunk(image, short_side)
 
-        image = resize(image, [short_side], antialias=True)
-    return image
+
+def shrunk(image: UInt8[Tensor, "3 h w"], short_side: int | None) -> UInt8[Tensor, "3 _ _"]:
+    """The picture with the short side as given, where it is larger."""
+    if not short_side or min(image.shape[1:]) <= short_side:
+        return image
+    from torchvision.transforms.v2 import functional
+
+    return functional.resize(image, [short_side], antialias=True)
 
 
 def _checked(path: Path) -> bytearray:

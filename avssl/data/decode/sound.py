@@ -133,8 +133,11 @@ def mono(frame: AudioFrame) -> np.ndarray:
     if frame.format.is_planar and frame.layout.nb_channels >= PLANES:
         (frame,) = av.AudioResampler("flt", frame.layout).resample(frame)
     samples = frame.to_ndarray()
-    if frame.format.is_packed:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    return mixed(samples.reshape(-1, frame.layout.nb_channels).T if frame.format.is_packed else samples)
+
+
+def mixed(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels of samples [channels n], whole numbers or floats, as float32 [n] in [-1, 1]."""
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.float32) - 128) / 128
     elif samples.dtype.kind == "i":

@@ -1,0 +1,70 @@
+"""`avssl.load`: a trained model from wherever it lies."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avssl.data.spec import build_source
+from avssl.data.transforms.audio import LogSpectrogram
+from avssl.evaluation.model import Model
+from avssl.models.joint import Encoders
+from avssl.models.locate import locate, trained_ids
+from avssl.models.official import load_official
+from avssl.models.pretrained import read_model
+
+log = logging.getLogger(__name__)
+
+PUBLISHED_MEAN_DB, PUBLISHED_STD_DB = -28.5, 19.7
+"""About what the published spectrograms have, over all bands: their own statistics are in no published file."""
+
+
+def load(
+    place: Path | str,
+    *,
+    trust: bool = False,
+    device: torch.device | str = "cpu",
+    branches: Encoders | None = None,
+) -> Model:
+    """The model of a run, of a checkpoint, of an exported folder, or "USER/NAME" of the Hugging Face Hub.
+
+    Nothing in the files is run. With `trust` the classes of others that config.json names are imported, and named in
+    the log. `branches`: modules of your own to fill, where a checkpoint could not describe them.
+    A file .pth.tar is taken for a checkpoint as published for AVID and AVID-CMA (licence CC BY-NC 4.0, not for
+    commercial use), whose spectrograms are normalized by one mean and standard deviation here.
+    UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
+    """
+    file = Path(place).expanduser()
+    if file.is_file() and file.name.endswith((".pth.tar", ".pth", ".tar")):
+        return published(file).to(device)
+    folder = locate(place)
+    exported = read_model(folder, trust, branches)
+    source, notes = build_source(exported.data, trust), exported.notes
+    about = {"checkpoint": str(folder.resolve() if Path(place).expanduser().exists() else place)}
+    about["objective"] = str(notes.get("name", ""))
+    root = notes.get("root")
+    trained_on = None if not isinstance(root, str) else (Path(root), partial(trained_ids, folder))
+    return Model(exported.branches, source, about=about, notes=notes, trained_on=trained_on).to(device)
+
+
+def published(file: Path) -> Model:
+    """A published AVID or AVID-CMA checkpoint with the views of its paper."""
+    log.info("%s: published under CC BY-NC 4.0, not for commercial use", file)
+    found = load_official(file, bands_first=True)
+    return Model(found.branches, published_views(), about={"checkpoint": str(file.resolve()), "objective": "avid"})
+
+
+def published_views() -> dict[str, Any]:
+    """0.5 s of 224 pixels at 16 fps, 2 s of sound at 24 kHz in 257 linear bands (arXiv 2004.12943)."""
+    from avssl.data.clips import AudioView, VideoView
+    from avssl.data.transforms.video import VideoEval
+
+    statistics = {"mean": [PUBLISHED_MEAN_DB] * 257, "std": [PUBLISHED_STD_DB] * 257}
+    return {
+        "video": VideoView(short_side=256, eval=VideoEval(224, resize=256)),
+        "audio": AudioView(eval=LogSpectrogram(**statistics)),
+    }
