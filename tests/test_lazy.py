@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,19 @@ def test_an_unknown_name_is_an_attribute_error_with_what_is_near(tmp_path: Path)
 def test_the_helper_imports_no_torch():
     code = "import sys, avssl.lazy; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+REPO = Path(__file__).parents[1]
+PACKAGES = [file for file in (REPO / "avssl").rglob("__init__.py") if "attach(" in file.read_text()]
+
+
+@pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
+def test_editors_and_type_checkers_see_the_names_that_are_there(file: Path):
+    package = ".".join(file.parent.relative_to(REPO).parts)
+    tree = ast.parse(file.read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {name.asname: statement.module for statement in block.body for name in statement.names}
+    (names,) = (ast.literal_eval(node) for node in ast.walk(tree) if isinstance(node, ast.Dict))
+    submodules = {name: package for name, module in names.items() if module == f"{package}.{name}"}
+    assert seen == {**names, **submodules}
+    assert [name for name in names if not hasattr(import_module(package), name)] == []

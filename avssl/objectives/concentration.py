@@ -22,7 +22,7 @@ class Concentration(nn.Module):
     kernel would raise the estimate and not the entropy.
     """
 
-    def __init__(self, kappa: float, learned: bool) -> None:
+    def __init__(self, kappa: float | int, learned: bool) -> None:
         super().__init__()
         check("kappa", kappa, kappa > 0, "above 0")
         check("kappa", kappa, kappa <= HIGHEST_KAPPA or not learned, f"up to {HIGHEST_KAPPA:g} when learned")

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from avssl import distributed
+from avssl.functional.checks import check
 
 
 class MemoryBank(nn.Module):
@@ -15,8 +16,9 @@ class MemoryBank(nn.Module):
 
     vectors: Tensor
 
-    def __init__(self, num_instances: int, dim: int, momentum: float) -> None:
+    def __init__(self, num_instances: int, dim: int, momentum: float | int) -> None:
         super().__init__()
+        check("momentum", momentum, 0 <= momentum <= 1, "0 to 1")
         self.momentum = momentum
         self.register_buffer("vectors", F.normalize(torch.randn(num_instances, dim), dim=1))
 
