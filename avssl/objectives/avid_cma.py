@@ -41,13 +41,16 @@ class AVIDCMA(Objective):
     all others where there are fewer; `num_negatives_within`: None is 64, or `num_negatives` where they are fewer.
     UserError: settings that do not fit; (when called) tensors in place of a `Batch`.
 
+    >>> import torch
+    >>> from avssl.objectives import AVIDCMA
+    >>> from avssl.types import Batch
     >>> _ = torch.manual_seed(0)
     >>> objective = AVIDCMA(None, ["video", "audio"], dim=16, num_instances=100, num_positives=4)
     >>> objective.mine()
     >>> video, audio = torch.randn(2, 8, 16)
     >>> output = objective(Batch(torch.arange(8), {"video": video, "audio": audio}))
     >>> print(f"{output.loss:.2f}", objective.positives[0].tolist())
-    ?
+    10.97 [7, 97, 49, 64]
     """
 
     keeps_instances = True

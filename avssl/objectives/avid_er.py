@@ -31,12 +31,15 @@ class AVIDER(Objective):
     where there are fewer. Terms are in nats.
     UserError: settings that do not fit; (when called) tensors in place of a `Batch`.
 
+    >>> import torch
+    >>> from avssl.objectives import AVIDER
+    >>> from avssl.types import Batch
     >>> _ = torch.manual_seed(0)
     >>> objective = AVIDER(None, ["video", "audio"], dim=16, num_instances=100)
     >>> video, audio = torch.randn(2, 8, 16)
     >>> output = objective(Batch(torch.arange(8), {"video": video, "audio": audio}))
     >>> print(f"{output.loss:.2f} {output.terms['entropy']:.2f} {output.terms['reconstruction']:.2f}")
-    ?
+    3.31 1.48 -4.79
     """
 
     keeps_instances = True
@@ -92,5 +95,5 @@ class AVIDER(Objective):
         loss, terms = er_bound(entropies, terms, reconstruction, self.entropy_weight)
         return LossOutput(loss, detached(terms) | self.concentration.logged(), detached(z))
 
-    def after_step(self, progress: float) -> None:
+    def after_step(self, progress: float | int) -> None:
         self.concentration.clamp()

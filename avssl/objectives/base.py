@@ -61,10 +61,10 @@ class Objective(nn.Module, ABC):
         allowed = f"{self.smallest_batch} and more over all processes: the loss compares the instances of a batch"
         check("batch_size", batch_size, batch_size >= self.smallest_batch, allowed)
 
-    def before_step(self, progress: float) -> None:
+    def before_step(self, progress: float | int) -> None:
         """Called between backward and optimiser step: a parameter whose gradient is set to None here is left alone."""
 
-    def after_step(self, progress: float) -> None:
+    def after_step(self, progress: float | int) -> None:
         """Called after each optimiser step; progress runs from 0 to 1."""
 
     def before_epoch(self, epoch: int) -> None:

@@ -28,11 +28,12 @@ class BYOL(Objective):
 
     >>> import torch
     >>> from avssl.models.branches import Branches
+    >>> from avssl.objectives import BYOL
     >>> _ = torch.manual_seed(0)
     >>> objective = BYOL(Branches({"image": torch.nn.Linear(32, 16)}), ["image/a", "image/b"], dim=16)
     >>> x1, x2 = torch.randn(2, 8, 32)
     >>> print(f"{objective(x1, x2):.2f}")
-    2.02
+    2.06
     """
 
     smallest_batch = 2
@@ -62,7 +63,7 @@ class BYOL(Objective):
             terms = {f"{p}>{t}": 2 + 2 * negative_cosine(guesses[p], targets[t]) for p, t in permutations(z, 2)}
         return LossOutput(mean_of(terms), detached(terms), detached(z))
 
-    def after_step(self, progress: float) -> None:
+    def after_step(self, progress: float | int) -> None:
         self.teacher.update(self.branches, progress)
 
     def shared_state(self) -> SharedState:

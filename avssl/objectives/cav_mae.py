@@ -29,14 +29,17 @@ class CAVMAE(Objective):
     spectrograms; the decoder is learned and thrown away.
     UserError: other `branches`; (when called) a global batch of one, in which nothing is negative.
 
+    >>> import torch
+    >>> from avssl.models.joint import JointBranches
     >>> from avssl.models.vit import VisionTransformer
+    >>> from avssl.objectives import CAVMAE
     >>> _ = torch.manual_seed(0)
     >>> image = VisionTransformer([32, 32], [8, 8], width=16, depth=1, heads=2)
     >>> audio = VisionTransformer([64, 32], [16, 8], channels=1, width=16, depth=1, heads=2)
     >>> branches = JointBranches({"image": image, "audio": audio}, heads=2)
     >>> objective = CAVMAE(branches, ["image", "audio"], decoder_width=16, decoder_depth=1, decoder_heads=2)
     >>> print(f"{objective(torch.randn(4, 3, 32, 32), torch.randn(4, 1, 64, 32)):.2f}")
-    ?
+    2.41
     """
 
     smallest_batch = 2

@@ -29,11 +29,11 @@ class Concentration(nn.Module):
         self.fixed = kappa
         self.log_kappa = nn.Parameter(torch.tensor(math.log(kappa))) if learned else None
 
-    def forward(self) -> float | Float[Tensor, ""]:
+    def forward(self) -> float | int | Float[Tensor, ""]:
         """For the reconstruction."""
         return self.fixed if self.log_kappa is None else self.log_kappa.exp()
 
-    def of_kernel(self) -> float | Float[Tensor, ""]:
+    def of_kernel(self) -> float | int | Float[Tensor, ""]:
         """For the entropy."""
         return self.fixed if self.log_kappa is None else self.log_kappa.detach().exp()
 

@@ -32,13 +32,15 @@ class DINO(Objective):
     `warmup_teacher_temperature` on a line over `warmup`, a share of the training. Prototypes rest for `freeze_epochs`.
     UserError: no `branches`, `views` or `dim`.
 
+    >>> import torch
     >>> from avssl.models.branches import Branches
+    >>> from avssl.objectives import DINO
     >>> _ = torch.manual_seed(0)
     >>> branches = Branches({"image": torch.nn.Linear(32, 16)})
     >>> objective = DINO(branches, ["image/a", "image/b"], dim=16, num_prototypes=64)
     >>> x1, x2 = torch.randn(2, 8, 32)
     >>> print(f"{objective(x1, x2):.2f}")
-    ?
+    7.28
     """
 
     def __init__(
@@ -106,11 +108,11 @@ class DINO(Objective):
     def before_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def before_step(self, progress: float) -> None:
+    def before_step(self, progress: float | int) -> None:
         if self.epoch < self.freeze_epochs:
             self.prototypes.weight.grad = None
 
-    def after_step(self, progress: float) -> None:
+    def after_step(self, progress: float | int) -> None:
         self.progress = progress
         self.teacher.update(self.branches, progress)
         self.teacher_prototypes.update(self.prototypes, progress)

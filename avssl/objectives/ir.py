@@ -27,10 +27,12 @@ class IR(Objective):
     all others where there are fewer. UserError: settings that do not fit; (when called) tensors in place of a `Batch`.
 
     >>> import torch
+    >>> from avssl.objectives import IR
+    >>> from avssl.types import Batch
     >>> _ = torch.manual_seed(0)
     >>> objective = IR(None, ["audio"], dim=16, num_instances=100, loss="softmax")
     >>> print(f"{objective(Batch(torch.arange(8), {'audio': torch.randn(8, 16)})).loss:.2f}")
-    ?
+    12.23
     """
 
     keeps_instances = True

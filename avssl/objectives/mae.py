@@ -29,11 +29,14 @@ class MAE(Objective):
     UserError: other encoders; (when called) with a regularizer, a global batch of one.
 
     >>> import torch
+    >>> from avssl.models.branches import Branches
+    >>> from avssl.models.vit import VisionTransformer
+    >>> from avssl.objectives import MAE
     >>> _ = torch.manual_seed(0)
     >>> branches = Branches({"image": VisionTransformer([32, 32], [8, 8], width=16, depth=1, heads=2)})
     >>> objective = MAE(branches, ["image"], decoder_width=16, decoder_depth=1, decoder_heads=2)
     >>> print(f"{objective(torch.randn(4, 3, 32, 32)):.2f}")
-    ?
+    1.14
     """
 
     def __init__(

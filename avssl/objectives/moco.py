@@ -35,12 +35,14 @@ class MoCo(Objective):
 
     >>> import torch
     >>> from avssl.models.branches import Branches
+    >>> from avssl.objectives import MoCo
+    >>> from avssl.types import Batch
     >>> _ = torch.manual_seed(0)
     >>> branches = Branches({"image": torch.nn.Linear(32, 16)})
     >>> objective = MoCo(branches, ["image/a", "image/b"], dim=16, queue_size=64, temperature=0.2)
     >>> x1, x2 = torch.randn(2, 8, 32)
     >>> print(f"{objective(Batch(torch.arange(8), {'image/a': x1, 'image/b': x2})).loss:.2f}")
-    ?
+    4.82
     """
 
     keeps_instances = True
@@ -84,7 +86,7 @@ class MoCo(Objective):
     def shared_state(self) -> SharedState:
         return SharedState(copies={"teacher.module": "branches"})
 
-    def after_step(self, progress: float) -> None:
+    def after_step(self, progress: float | int) -> None:
         self.teacher.update(self.branches, progress)
 
     def _term(

@@ -23,11 +23,12 @@ class SimSiam(Objective):
     UserError: no `dim`; (when called) a global batch of one, which the predictor's batch norm cannot take.
 
     >>> import torch
+    >>> from avssl.objectives import SimSiam
     >>> _ = torch.manual_seed(0)
     >>> z1, z2 = torch.randn(2, 8, 16)
     >>> loss = SimSiam(dim=16)
     >>> print(f"{loss(z1, z2):.2f} {sum(p.numel() for p in loss.parameters())}")
-    0.06 152
+    -0.09 152
     """
 
     smallest_batch = 2

@@ -33,11 +33,13 @@ class SwAV(Objective):
     UserError: no `dim`; (when called) a global batch of one, whose codes are all alike, or of which the queue is no
     multiple.
 
+    >>> import torch
+    >>> from avssl.objectives import SwAV
     >>> _ = torch.manual_seed(0)
     >>> z1, z2 = torch.randn(2, 8, 16)
     >>> loss = SwAV(dim=16, num_prototypes=10)
     >>> print(f"{loss(z1, z2):.2f} {loss(z1, z1):.2f}")
-    ?
+    3.84 0.96
     """
 
     smallest_batch = 2
@@ -99,7 +101,7 @@ class SwAV(Objective):
         full = all(bool((queue.rows >= 0).all()) for queue in self.queues.values())  # pyright: ignore[reportOperatorIssue]
         self.uses_queue = epoch >= self.queue_from_epoch and len(self.queues) > 0 and full
 
-    def before_step(self, progress: float) -> None:
+    def before_step(self, progress: float | int) -> None:
         if self.epoch < self.freeze_epochs:
             self.prototypes.weight.grad = None
 

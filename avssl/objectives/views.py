@@ -21,11 +21,8 @@ def named(views: Sequence[str] | None, why: str) -> list[str]:
 
 def check_some(name: str, some: Sequence[str] | None, views: Sequence[str] | None, least: int = 1) -> list[str] | None:
     """`some` of `views` as a list, None for all of them. UserError: others, one twice, fewer than `least`."""
-    allowed = (
-        "None where views is None"
-        if views is None
-        else f"None, or {'one' if least == 1 else 'two'} and more of {', '.join(views)}"
-    )
+    number = "one" if least == 1 else "two"
+    allowed = "None where views is None" if views is None else f"None, or {number} and more of {', '.join(views)}"
     known = set(some or ()) & set(views or ())
     check(name, some, some is None or least <= len(known) == len(some), allowed)
     return None if some is None else list(some)

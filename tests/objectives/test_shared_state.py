@@ -56,8 +56,8 @@ def test_an_objective_takes_over_its_own_state(case: str):
     same = {*taken.rows, *taken.sets, *taken.constants, *(name for name in now if name.startswith("branches."))}
     for name in same:
         torch.testing.assert_close(now[name], then[name], rtol=0, atol=0, equal_nan=True)
-    for copy, original in taken.copies.items():
-        for name, value in mine.get_submodule(copy).state_dict().items():
+    for teacher, original in taken.copies.items():
+        for name, value in mine.get_submodule(teacher).state_dict().items():
             assert value.equal(then[f"{original}.{name}"])
 
 
