@@ -40,10 +40,9 @@ def batch_of(objective: Objective, inputs: Sequence[Any]) -> Batch:
 
     Instances are numbered through the ranks. Views without names are `z1`, `z2`, ... UserError: anything else.
     """
-    wrong = next((x for x in inputs if not isinstance(x, Tensor)), None)
-    name = type(objective).__name__
-    if wrong is not None or not inputs or objective.keeps_instances:
-        got = f"a {type(wrong).__name__}" if wrong is not None else "tensors alone" if inputs else "nothing"
+    wrong, name = [x for x in inputs if not isinstance(x, Tensor)], type(objective).__name__
+    if wrong or not inputs or objective.keeps_instances:
+        got = f"a {type(wrong[0]).__name__}" if wrong else "tensors alone" if inputs else "nothing"
         alone = "" if objective.keeps_instances else ", or a tensor for each view, loss(z1, z2)"
         raise UserError(
             f"{name} was called with {got}; allowed: Batch(index, views), where index [b] (int64) holds the row of "
