@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from avssl.functional.checks import check, check_choice
+from avssl.functional.checks import check_choice
+from avssl.functional.shapes import check_rows
 from avssl.functional.vmf import vmf_log_normalizer
 
 __all__ = [
@@ -30,7 +31,7 @@ FLOOR = 1e-7
 
 ESTIMATORS = ("joe", "plug_in")
 
-Kappa = float | Float[Tensor, ""]
+Kappa = float | int | Float[Tensor, ""]
 
 
 def kde_entropy(
@@ -43,8 +44,15 @@ def kde_entropy(
 
     `density_entropy` of `kde_log_density` at the rows themselves. `leave_one_out` drops j = i, whose share
     exp(kappa) dominates for few rows or a large kappa. In float32 or finer.
+    UserError: another estimator; kappa of 0 or less; `leave_one_out` of a single row.
+
+    >>> import torch
+    >>> from avssl.functional import kde_entropy
+    >>> z1, z2 = torch.nn.functional.normalize(torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0)), dim=2)
+    >>> print(f"{kde_entropy(z1, kappa=10):.2f} {kde_entropy(z1, kappa=10, leave_one_out=True):.2f}")
+    -3.87 2.78
     """
-    check("rows of a leave-one-out density", len(z), len(z) > 1 or not leave_one_out, "2 and more")
+    check_rows(2 if leave_one_out else 1, z=z)
     z = z.to(torch.promote_types(z.dtype, torch.float32))
     weight = 1 - torch.eye(len(z), dtype=z.dtype, device=z.device) if leave_one_out else None
     return density_entropy(kde_log_density(z @ z.T, z.shape[1], kappa, weight), estimator)
@@ -57,6 +65,13 @@ def kde_log_density(
 
     logsumexp_j(kappa s_ij + log w_ij) + log C_d(kappa) - log sum_j w_ij. Weights are 1 where none are given; 0 leaves
     a vector out, but not all of a row may be 0.
+
+    >>> import torch
+    >>> from avssl.functional import kde_log_density
+    >>> z1, z2 = torch.nn.functional.normalize(torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0)), dim=2)
+    >>> similarity = z1[:2] @ z2.T  # of two vectors to eight kernels
+    >>> [round(x, 2) for x in kde_log_density(similarity, dim=16, kappa=10).tolist()]
+    [-1.2, -2.88]
     """
     if weight is None:
         return (kappa * similarity).logsumexp(1) + vmf_log_normalizer(dim, kappa) - math.log(similarity.shape[1])
@@ -68,6 +83,13 @@ def density_entropy(log_density: Float[Tensor, " n"], estimator: str = "joe") ->
     """Entropy from log p at n samples.
 
     `joe`: -mean_i log p_i; `plug_in`: -sum_i w_i log p_i, with w_i proportional to p_i.
+    UserError: another estimator.
+
+    >>> import torch
+    >>> from avssl.functional import density_entropy
+    >>> log_density = torch.tensor([0.25, 0.5]).log()
+    >>> print(f"{density_entropy(log_density):.3f} {density_entropy(log_density, 'plug_in'):.3f}")
+    1.040 0.924
     """
     check_choice("estimator", estimator, ESTIMATORS)
     weight = log_density.softmax(0) if estimator == "plug_in" else 1 / len(log_density)
@@ -75,23 +97,59 @@ def density_entropy(log_density: Float[Tensor, " n"], estimator: str = "joe") ->
 
 
 def vmf_reconstruction(z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"], kappa: Kappa) -> Float[Tensor, ""]:
-    """E log q(z2 | z1) for q = vMF(z1, kappa): kappa <z1, z2> + log C_d(kappa), to maximise."""
+    """E log q(z2 | z1) for q = vMF(z1, kappa): kappa <z1, z2> + log C_d(kappa), to maximise.
+
+    UserError: tensors that are not alike, kappa of 0 or less.
+
+    >>> import torch
+    >>> from avssl.functional import vmf_reconstruction
+    >>> z1, z2 = torch.nn.functional.normalize(torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0)), dim=2)
+    >>> print(f"{vmf_reconstruction(z1, z2, kappa=10):.2f} {vmf_reconstruction(z1, z1, kappa=10):.2f}")
+    -3.04 5.94
+    """
+    check_rows(z1=z1, z2=z2)
     return kappa * (z1 * z2).sum(1).mean() + vmf_log_normalizer(z1.shape[1], kappa)
 
 
 def discrete_entropy(p: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
-    """Entropy of the mean assignment to c clusters; rows of `p` sum to 1."""
+    """Entropy of the mean assignment to c clusters; rows of `p` sum to 1.
+
+    >>> import torch
+    >>> from avssl.functional import discrete_entropy
+    >>> print(f"{discrete_entropy(torch.eye(4)):.3f} {discrete_entropy(torch.tensor([[0.9, 0.1]])):.3f}")
+    1.386 0.325
+    """
     mean = p.mean(0)
     return -(mean * (mean + FLOOR).log()).sum()
 
 
 def discrete_reconstruction(p: Float[Tensor, "n c"], q: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
-    """E log q under the codes p, averaged with E log p under q, to maximise; rows sum to 1."""
+    """E log q under the codes p, averaged with E log p under q, to maximise; rows sum to 1.
+
+    UserError: tensors that are not alike.
+
+    >>> import torch
+    >>> from avssl.functional import discrete_reconstruction
+    >>> p = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+    >>> print(f"{discrete_reconstruction(p, p):.3f} {discrete_reconstruction(p, p.flip(0)):.3f}")
+    -0.413 -1.667
+    """
+    check_rows(p=p, q=q)
     forward = (p * (q + FLOOR).log()).sum(1).mean()
     backward = (q * (p + FLOOR).log()).sum(1).mean()
     return (forward + backward) / 2
 
 
 def discrete_likelihood(codes: Float[Tensor, "n c"], logits: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
-    """E log q under given codes, q = softmax(logits), to maximise; rows of `codes` sum to 1."""
+    """E log q under given codes, q = softmax(logits), to maximise; rows of `codes` sum to 1.
+
+    UserError: tensors that are not alike.
+
+    >>> import torch
+    >>> from avssl.functional import discrete_likelihood
+    >>> codes = torch.eye(2)
+    >>> print(f"{discrete_likelihood(codes, 5 * codes):.3f} {discrete_likelihood(codes, torch.zeros(2, 2)):.3f}")
+    -0.007 -0.693
+    """
+    check_rows(codes=codes, logits=logits)
     return (codes * logits.log_softmax(1)).sum(1).mean()

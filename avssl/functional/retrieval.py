@@ -18,13 +18,26 @@ def ranks(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g"]) -> Float
     With u wrong items at the score of the m best matches, the first of those matches lies u / (m + 1) places below
     the better-scored items in expectation. Scores may be negative; -inf puts an item at the end.
     ValueError: a NaN score, or a query without a match.
+
+    >>> import torch
+    >>> from avssl.functional import ranks
+    >>> similarity = torch.tensor([[0.9, 0.2, 0.5], [0.3, 0.3, 0.1]])
+    >>> match = torch.tensor([[False, True, False], [True, False, False]])
+    >>> ranks(similarity, match).tolist()  # the second ties with one wrong item
+    [3.0, 1.5]
     """
     better, wrong, matches = _around_first_match(similarity, match)
     return 1.0 + better + wrong / (matches + 1)
 
 
 def recall_at_k(ranks: Float[Tensor, " q"], k: int) -> Float[Tensor, ""]:
-    """Share of queries whose rank is at most k. Under ties use `expected_recall`: an expected rank is no chance."""
+    """Share of queries whose rank is at most k. Under ties use `expected_recall`: an expected rank is no chance.
+
+    >>> import torch
+    >>> from avssl.functional import recall_at_k
+    >>> print(f"{recall_at_k(torch.tensor([1.0, 3.0, 7.0, 20.0]), k=5):.2f}")
+    0.50
+    """
     return (ranks <= k).float().mean()
 
 
@@ -32,6 +45,13 @@ def expected_recall(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g"]
     """Probability that a match of each query lies among the first k, over random orders of equal scores.
 
     ValueError as `ranks`.
+
+    >>> import torch
+    >>> from avssl.functional import expected_recall
+    >>> similarity = torch.tensor([[0.9, 0.2, 0.5], [0.3, 0.3, 0.1]])
+    >>> match = torch.tensor([[False, True, False], [True, False, False]])
+    >>> expected_recall(similarity, match, k=1).tolist()
+    [0.0, 0.5]
     """
     better, wrong, matches = (count.double() for count in _around_first_match(similarity, match))
     places = (k - better).clamp(min=0).minimum(wrong + matches)
@@ -53,6 +73,13 @@ def average_precision(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g
     i = 1..t with probability r / t, and then (i - 1)(r - 1) / (t - 1) others are expected above it in the block:
     precision (c + 1 + (i - 1) b) / (n + i), b = (r - 1) / (t - 1). Its mean over i, with harmonic numbers H, is
     b + (c + 1 - (n + 1) b)(H_{n+t} - H_n) / t, and every match of the block adds it. ValueError as `ranks`.
+
+    >>> import torch
+    >>> from avssl.functional import average_precision
+    >>> similarity = torch.tensor([[0.9, 0.2, 0.5], [0.3, 0.3, 0.1]])
+    >>> match = torch.tensor([[False, True, False], [True, False, False]])
+    >>> [round(x, 3) for x in average_precision(similarity, match).tolist()]
+    [0.333, 0.75]
     """
     _check(similarity, match)
     matches = match.sum(1, keepdim=True)
@@ -69,12 +96,28 @@ def average_precision(similarity: Float[Tensor, "q g"], match: Bool[Tensor, "q g
 
 
 def chance_recall_at_k(matches: Float[Tensor, " q"], gallery: Float[Tensor, " q"], k: int) -> Float[Tensor, ""]:
-    """Expected recall@k of random rankings: mean over queries of 1 - C(g - m, k) / C(g, k)."""
+    """Expected recall@k of random rankings: mean over queries of 1 - C(g - m, k) / C(g, k).
+
+    >>> import torch
+    >>> from avssl.functional import chance_recall_at_k
+    >>> one, ten = torch.ones(1), torch.full((1,), 10.0)
+    >>> print(f"{chance_recall_at_k(one, ten, k=3):.2f}")
+    0.30
+    """
     return (1 - _all_wrong(matches, gallery, k)).mean()
 
 
 def chance_median_rank(matches: Float[Tensor, " q"], gallery: Float[Tensor, " q"]) -> Float[Tensor, ""]:
-    """Median over queries and random rankings of the rank of the first match."""
+    """Median over queries and random rankings of the rank of the first match.
+
+    >>> import torch
+    >>> from avssl.functional import chance_median_rank
+    >>> one, ten = torch.ones(1), torch.full((1,), 10.0)
+    >>> print(f"{chance_median_rank(one, ten):.1f}")
+    5.5
+    """
+
+    matches, gallery = matches.double(), gallery.double()  # at a half exactly, float32 would err to either side
 
     def reached(k: int) -> float:
         return float(chance_recall_at_k(matches, gallery, k))
@@ -86,7 +129,14 @@ def chance_median_rank(matches: Float[Tensor, " q"], gallery: Float[Tensor, " q"
 
 
 def chance_mean_average_precision(matches: Float[Tensor, " q"], gallery: Float[Tensor, " q"]) -> Float[Tensor, ""]:
-    """Expected mAP of random rankings: mean over queries of (H_g + (g - H_g)(m - 1) / (g - 1)) / g, H_g = sum_i 1/i."""
+    """Expected mAP of random rankings: mean over queries of (H_g + (g - H_g)(m - 1) / (g - 1)) / g, H_g = sum_i 1/i.
+
+    >>> import torch
+    >>> from avssl.functional import chance_mean_average_precision
+    >>> one, ten = torch.ones(1), torch.full((1,), 10.0)
+    >>> print(f"{chance_mean_average_precision(one, ten):.3f}")  # H_10 / 10
+    0.293
+    """
     harmonic = torch.special.digamma(gallery + 1) + EULER
     others = (matches - 1) / (gallery - 1).clamp(min=1)
     return ((harmonic + (gallery - harmonic) * others) / gallery).mean()

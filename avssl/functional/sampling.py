@@ -13,6 +13,12 @@ def rows_excluding(
     """Map uniform numbers in [0, 1) to rows of range(num_rows) that are not in `excluded`, each equally likely.
 
     A negative entry of `excluded` excludes nothing; the others are distinct within a row.
+
+    >>> import torch
+    >>> from avssl.functional import rows_excluding
+    >>> uniform = torch.tensor([[0.0, 0.4, 0.99]])
+    >>> rows_excluding(uniform, torch.tensor([[1, -1]]), num_rows=4).tolist()
+    [[0, 2, 3]]
     """
     absent = excluded < 0
     allowed = num_rows - (~absent).sum(1, keepdim=True)

@@ -14,12 +14,16 @@ LOWEST_ORDER = 40
 """From here on four terms of the large-order expansion err by less than 1e-11."""
 
 
-def vmf_log_normalizer(dim: int, kappa: float | Tensor) -> float | Tensor:
+def vmf_log_normalizer(dim: int, kappa: float | int | Tensor) -> float | Tensor:
     """log C_d(kappa) of vMF(x; mu, kappa) = C_d(kappa) exp(kappa <mu, x>) on the unit sphere in `dim` dimensions.
 
     (d/2 - 1) log kappa - (d/2) log 2 pi - log I_{d/2-1}(kappa), in nats. Differentiable in a tensor `kappa`, which is
-    not read by the host; its derivative is -A_d(kappa), the mean length. Raises ValueError unless dim >= 2 and a
+    not read by the host; its derivative is -A_d(kappa), the mean length. UserError unless dim >= 2 and a
     number kappa > 0; a tensor outside of it gives NaN.
+
+    >>> from avssl.functional import vmf_log_normalizer
+    >>> print(f"{vmf_log_normalizer(3, 1e-6):.4f} {vmf_log_normalizer(128, 10.0):.4f}")  # the first: 1 / (4 pi)
+    -2.5310 126.6640
     """
     check("dim", dim, dim >= 2, "2 and more")
     if isinstance(kappa, Tensor):
@@ -29,7 +33,7 @@ def vmf_log_normalizer(dim: int, kappa: float | Tensor) -> float | Tensor:
 
 
 @lru_cache
-def _of_number(dim: int, kappa: float) -> float:
+def _of_number(dim: int, kappa: float | int) -> float:
     return _log_normalizer(dim, torch.tensor(kappa, dtype=torch.float64))[0].item()
 
 

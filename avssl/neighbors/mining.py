@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Int64
 from rich.progress import track
 from torch import Tensor
 
-from avssl.functional.agreement import Rule, agreement, check_rule
 from avssl.functional.checks import check
+from avssl.functional.consensus import Rule, agreement, check_rule
 from avssl.neighbors.index import IndexKind, InnerProductIndex
 
 Search = Callable[[Tensor, int], tuple[Tensor, Tensor]]

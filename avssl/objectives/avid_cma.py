@@ -8,12 +8,22 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from avssl.functional.agreement import Rule
 from avssl.functional.checks import check
+from avssl.functional.consensus import Rule
 from avssl.neighbors.mining import IndexKind
-from avssl.objectives.bank_terms import bank_losses, check_weights, cross_pairs, make_banks, update_banks, within_pairs
+from avssl.objectives.alone import or_as_given
+from avssl.objectives.bank_terms import (
+    at_most,
+    bank_losses,
+    check_weights,
+    cross_pairs,
+    make_banks,
+    update_banks,
+    within_pairs,
+)
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
 from avssl.objectives.positive_sets import PositiveMining, no_positives
+from avssl.objectives.shared_state import SharedState, bank_rows
 from avssl.state.contrast import BankContrast
 from avssl.state.negatives import NegativeSampler
 from avssl.types import Batch, LossOutput
@@ -26,25 +36,42 @@ class AVIDCMA(Objective):
     `warmup_epochs` (until then the loss is AVID's cross term), and then every `refresh_every` epochs; with 0 never
     again, and not at all when they are there already. `rule`: consensus, union, or the name or index of one view.
     `loss="nce", partition="shared"` is the published method.
+
+    `branches`: None where the views of a batch are embeddings already. `num_negatives`: None is 1,024 as published, or
+    all others where there are fewer; `num_negatives_within`: None is 64, or `num_negatives` where they are fewer.
+    UserError: settings that do not fit; (when called) tensors in place of a `Batch`.
+
+    >>> import torch
+    >>> from avssl.objectives import AVIDCMA
+    >>> from avssl.types import Batch
+    >>> _ = torch.manual_seed(0)
+    >>> objective = AVIDCMA(None, ["video", "audio"], dim=16, num_instances=100, num_positives=4)
+    >>> objective.mine()
+    >>> video, audio = torch.randn(2, 8, 16)
+    >>> output = objective(Batch(torch.arange(8), {"video": video, "audio": audio}))
+    >>> print(f"{output.loss:.2f}", objective.positives[0].tolist())
+    10.97 [7, 97, 49, 64]
     """
+
+    keeps_instances = True
 
     positives: Tensor
     """[num_instances, num_positives] bank rows, -1 until mined."""
 
     def __init__(
         self,
-        branches: nn.Module,
+        branches: nn.Module | None,
         views: Sequence[str],
         dim: int,
         num_instances: int,
         *,
-        num_negatives: int = 1024,
-        temperature: float = 0.07,
-        momentum: float = 0.5,
-        cross_weight: float = 1.0,
-        within_weight: float = 1.0,
+        num_negatives: int | None = None,
+        temperature: float | int = 0.07,
+        momentum: float | int = 0.5,
+        cross_weight: float | int = 1.0,
+        within_weight: float | int = 1.0,
         num_positives: int = 32,
-        num_negatives_within: int = 64,
+        num_negatives_within: int | None = None,
         rule: Rule = "consensus",
         refresh_every: int = 5,
         warmup_epochs: int = 0,
@@ -57,15 +84,12 @@ class AVIDCMA(Objective):
         check_weights(cross_weight, within_weight, views)
         check("cross_weight", cross_weight, cross_weight > 0, "above 0")
         check("temperature", temperature, temperature > 0, "above 0")
-        check(
-            "num_negatives_within",
-            num_negatives_within,
-            1 <= num_negatives_within <= num_negatives,
-            f"1 to {num_negatives}",
-        )
-        self.branches = branches
+        num_negatives = at_most(1024, num_negatives, num_instances - 1)
+        within = at_most(64, num_negatives_within, num_negatives)
+        check("num_negatives_within", within, 1 <= within <= num_negatives, f"1 to {num_negatives}")
+        self.branches, self.dim, self.views = or_as_given(branches), dim, list(views)
         self.temperature, self.cross_weight, self.within_weight = temperature, cross_weight, within_weight
-        self.num_negatives_within = num_negatives_within
+        self.num_negatives_within = within
         self.mining = PositiveMining(views, rule, refresh_every, warmup_epochs, index)
         self.banks = make_banks(views, num_instances, dim, momentum)
         self.contrast = BankContrast(list(views), loss, partition)
@@ -81,6 +105,9 @@ class AVIDCMA(Objective):
         """Rows for each anchor, neither its own nor those of its positives; the same rows in every bank."""
         return self.negatives(torch.cat([index[:, None], self.positives[index]], dim=1))
 
+    def shared_state(self) -> SharedState:
+        return SharedState(rows=bank_rows(self.banks), sets=["positives"], constants=["contrast.partition"])
+
     def before_epoch(self, epoch: int) -> None:
         if self.mining.due(epoch, self.positives):
             self.mine()
@@ -90,7 +117,7 @@ class AVIDCMA(Objective):
         self.mining.mine(self.positives, self.banks)
 
     def forward(self, batch: Batch) -> LossOutput:
-        z = unit_embeddings(self.branches, batch, list(self.banks))
+        z = unit_embeddings(self.branches, batch, list(self.banks), self.dim)
         views, positives = list(z), self.positives[batch.index]
         negatives = self.sample_negatives(batch.index)
         own, few = batch.index[:, None], negatives[:, : self.num_negatives_within]

@@ -17,9 +17,13 @@ Pair = tuple[str, str]
 """(query view, key view)"""
 
 
-def make_banks(views: Sequence[str], num_instances: int, dim: int, momentum: float) -> nn.ModuleDict:
+def at_most(published: int, wanted: int | None, most: int) -> int:
+    """`wanted`; None: the published number, or `most` where that is fewer."""
+    return min(published, most) if wanted is None else wanted
+
+
+def make_banks(views: Sequence[str], num_instances: int, dim: int, momentum: float | int) -> nn.ModuleDict:
     check("num_instances", num_instances, num_instances >= 2, "2 and more")
-    check("momentum", momentum, 0 <= momentum <= 1, "0 to 1")
     return nn.ModuleDict({view: MemoryBank(num_instances, dim, momentum) for view in views})
 
 
@@ -29,7 +33,7 @@ def update_banks(banks: nn.ModuleDict, index: Int64[Tensor, " b"], z: Mapping[st
         bank.update(index, z[view].detach())
 
 
-def check_weights(cross_weight: float, within_weight: float, views: Sequence[str]) -> None:
+def check_weights(cross_weight: float | int, within_weight: float | int, views: Sequence[str]) -> None:
     check("cross_weight", cross_weight, cross_weight >= 0, "0 and more")
     check("within_weight", within_weight, within_weight >= 0, "0 and more")
     check("cross_weight + within_weight", cross_weight + within_weight, cross_weight + within_weight > 0, "above 0")
@@ -57,7 +61,7 @@ def bank_losses(
     contrast: BankContrast,
     positives: Int64[Tensor, "b p"],
     negatives: Int64[Tensor, "b k"],
-    temperature: float,
+    temperature: float | int,
 ) -> dict[str, Float[Tensor, " b"]]:
     """Each anchor's loss for each pair, named "query>key"; row numbers are those of every bank."""
 

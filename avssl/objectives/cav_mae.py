@@ -25,17 +25,33 @@ class CAVMAE(Objective):
 
     The loss is the sum over views of the error of hidden patches, plus `contrastive_weight` times InfoNCE at
     `temperature` between the views' embeddings of their shown patches, averaged over ordered pairs.
-    `normalize_targets`: by the mean and deviation of each patch.
+    `normalize_targets`: by the mean and deviation of each patch. Views are not embeddings but clips, images or
+    spectrograms; the decoder is learned and thrown away.
+    UserError: other `branches`; (when called) a global batch of one, in which nothing is negative.
+
+    >>> import torch
+    >>> from avssl.models.joint import JointBranches
+    >>> from avssl.models.vit import VisionTransformer
+    >>> from avssl.objectives import CAVMAE
+    >>> _ = torch.manual_seed(0)
+    >>> image = VisionTransformer([32, 32], [8, 8], width=16, depth=1, heads=2)
+    >>> audio = VisionTransformer([64, 32], [16, 8], channels=1, width=16, depth=1, heads=2)
+    >>> branches = JointBranches({"image": image, "audio": audio}, heads=2)
+    >>> objective = CAVMAE(branches, ["image", "audio"], decoder_width=16, decoder_depth=1, decoder_heads=2)
+    >>> print(f"{objective(torch.randn(4, 3, 32, 32), torch.randn(4, 1, 64, 32)):.2f}")
+    2.41
     """
+
+    smallest_batch = 2
 
     def __init__(
         self,
         branches: nn.Module,
         views: Sequence[str],
         *,
-        mask_ratio: float = 0.75,
-        contrastive_weight: float = 0.01,
-        temperature: float = 0.05,
+        mask_ratio: float | int = 0.75,
+        contrastive_weight: float | int = 0.01,
+        temperature: float | int = 0.05,
         decoder_width: int = 512,
         decoder_depth: int = 8,
         decoder_heads: int = 16,
@@ -44,8 +60,7 @@ class CAVMAE(Objective):
     ) -> None:
         super().__init__()
         check("views", list(views), len(views) > 1, "two and more")
-        allowed = "JointBranches, as in branches=vit_joint"
-        check("branches", type(branches).__name__, isinstance(branches, JointBranches), allowed)
+        check("branches", type(branches).__name__, isinstance(branches, JointBranches), "JointBranches")
         assert isinstance(branches, JointBranches)
         check("temperature", temperature, temperature > 0, "above 0")
         check("contrastive_weight", contrastive_weight, contrastive_weight > 0, "above 0")

@@ -22,18 +22,18 @@ class Concentration(nn.Module):
     kernel would raise the estimate and not the entropy.
     """
 
-    def __init__(self, kappa: float, learned: bool) -> None:
+    def __init__(self, kappa: float | int, learned: bool) -> None:
         super().__init__()
         check("kappa", kappa, kappa > 0, "above 0")
         check("kappa", kappa, kappa <= HIGHEST_KAPPA or not learned, f"up to {HIGHEST_KAPPA:g} when learned")
         self.fixed = kappa
         self.log_kappa = nn.Parameter(torch.tensor(math.log(kappa))) if learned else None
 
-    def forward(self) -> float | Float[Tensor, ""]:
+    def forward(self) -> float | int | Float[Tensor, ""]:
         """For the reconstruction."""
         return self.fixed if self.log_kappa is None else self.log_kappa.exp()
 
-    def of_kernel(self) -> float | Float[Tensor, ""]:
+    def of_kernel(self) -> float | int | Float[Tensor, ""]:
         """For the entropy."""
         return self.fixed if self.log_kappa is None else self.log_kappa.detach().exp()
 

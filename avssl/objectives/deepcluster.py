@@ -13,6 +13,7 @@ from avssl.functional.checks import check, check_choice
 from avssl.functional.clustering import prototype_scores
 from avssl.functional.seeding import seed_for
 from avssl.neighbors.clustering import Clusters, spherical_kmeans
+from avssl.objectives.alone import or_as_given
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
 from avssl.state.memory_bank import MemoryBank
 from avssl.types import Batch, LossOutput, branch_of
@@ -31,23 +32,42 @@ class DeepCluster(Objective):
     features that training starts from; random rows would be random targets. An instance without an embedding yet has
     no target, and while fewer than the largest of `num_prototypes` have one, encoders go on resting.
 
-    `global_views`: the views that fill the banks, at least one for each branch; None for all.
+    `global_views`: the views that fill the banks, at least one for each branch; None for all. `num_prototypes`: None
+    is three times 3,000 as published, or `num_instances` where there are fewer. `branches`: None where the views of a
+    batch are embeddings already.
+    UserError: settings that do not fit; (when called) tensors in place of a `Batch`.
+
+    >>> import torch
+    >>> from avssl.objectives import DeepCluster
+    >>> from avssl.types import Batch
+    >>> _ = torch.manual_seed(0)
+    >>> objective = DeepCluster(None, ["image/a", "image/b"], dim=16, num_instances=8, num_prototypes=[2, 3])
+    >>> batch = Batch(torch.arange(8), {view: torch.randn(8, 16) for view in objective.views})
+    >>> for epoch in range(2):  # the first epoch fills the bank
+    ...     objective.before_epoch(epoch)
+    ...     print(f"{objective(batch).loss:.2f}")
+    0.00
+    0.10
     """
+
+    keeps_instances = True
 
     def __init__(
         self,
-        branches: nn.Module,
+        branches: nn.Module | None,
         views: Sequence[str],
         dim: int,
         num_instances: int,
         *,
-        num_prototypes: int | Sequence[int] = (3000, 3000, 3000),
+        num_prototypes: int | Sequence[int] | None = None,
         targets: str = "own",
         global_views: Sequence[str] | None = None,
-        temperature: float = 0.1,
+        temperature: float | int = 0.1,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if num_prototypes is None:
+            num_prototypes = 3 * [min(3000, num_instances)]
         sizes = [num_prototypes] if isinstance(num_prototypes, int) else list(num_prototypes)
         fits = len(sizes) > 0 and all(2 <= size <= num_instances for size in sizes)
         check("num_prototypes", sizes, fits, f"one and more numbers from 2 to {num_instances}, the number of instances")
@@ -58,13 +78,13 @@ class DeepCluster(Objective):
         check("views", self.views, targets == "own" or len(names) > 1, "views of two and more branches")
         each = set(self.global_views) <= set(views) and {branch_of(view) for view in self.global_views} == set(names)
         check("global_views", self.global_views, each, f"some of {', '.join(views)}, one and more of each branch")
-        self.branches = branches
+        self.branches, self.dim = or_as_given(branches), dim
         self.targets, self.temperature, self.seed = targets, temperature, seed
         self.clusterings = nn.ModuleDict({name: Clustering(num_instances, dim, sizes) for name in names})
         self.resting = True
 
     def forward(self, batch: Batch) -> LossOutput:
-        z = unit_embeddings(self.branches, batch, self.views)
+        z = unit_embeddings(self.branches, batch, self.views, self.dim)
         with full_precision(batch):
             terms = {
                 f"{view}>{name}": self.clusterings[name](z[view], batch.index, self.temperature)
@@ -86,7 +106,7 @@ class DeepCluster(Objective):
                 clustering.refresh(self.seed, epoch, name)
                 self.resting = False
 
-    def before_step(self, progress: float) -> None:
+    def before_step(self, progress: float | int) -> None:
         if self.resting:  # a zero gradient would still decay weights and move an optimiser's statistics
             for p in self.parameters():
                 p.grad = None
@@ -116,7 +136,7 @@ class Clustering(nn.Module):
         self.register_buffer("assignments", torch.full((len(sizes), num_instances), -1))
         self.register_buffer("centroids", torch.zeros(sum(sizes), dim))
 
-    def forward(self, z: Tensor, index: Tensor, temperature: float) -> Tensor:
+    def forward(self, z: Tensor, index: Tensor, temperature: float | int) -> Tensor:
         """Cross-entropy of the clusters of the instances `index`, mean over heads and unit vectors `z` [b d].
 
         What has no cluster counts as 0, so that the mean over ranks is that over the global batch.

@@ -8,7 +8,10 @@ from avssl.objectives.base import mean_of
 
 
 def er_bound(
-    entropies: dict[str, Tensor], reconstructions: dict[str, Tensor], reconstruction: Tensor, entropy_weight: float
+    entropies: dict[str, Tensor],
+    reconstructions: dict[str, Tensor],
+    reconstruction: Tensor,
+    entropy_weight: float | int,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss, and the terms in nats: entropies by view, reconstructions by pair and joined, the unweighted bound."""
     entropy = mean_of(entropies)

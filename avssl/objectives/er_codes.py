@@ -23,7 +23,12 @@ class CentredCodes(nn.Module):
     """
 
     def __init__(
-        self, prototypes: nn.Linear, targets: Sequence[str], momentum: float, temperature: float, ema: float
+        self,
+        prototypes: nn.Linear,
+        targets: Sequence[str],
+        momentum: float | int,
+        temperature: float | int,
+        ema: float | int,
     ) -> None:
         super().__init__()
         check("teacher_temperature", temperature, temperature > 0, "above 0")
@@ -48,7 +53,7 @@ class CentredCodes(nn.Module):
                 center.update(torch.cat([score for view, score in scores.items() if branch_of(view) == name]))
         return codes
 
-    def follow(self, prototypes: nn.Linear, progress: float) -> None:
+    def follow(self, prototypes: nn.Linear, progress: float | int) -> None:
         self.teacher.update(prototypes, progress)
 
 
@@ -59,7 +64,7 @@ class AssignedCodes(nn.Module):
     the nearest prototype, as k-means assigns (DeepCluster), where only the entropy keeps all clusters in use.
     """
 
-    def __init__(self, assignment: str, epsilon: float, iterations: int) -> None:
+    def __init__(self, assignment: str, epsilon: float | int, iterations: int) -> None:
         super().__init__()
         check_choice("assignment", assignment, ("sinkhorn", "nearest"))
         check("epsilon", epsilon, epsilon > 0, "above 0")
@@ -71,7 +76,7 @@ class AssignedCodes(nn.Module):
         """Codes [b c] by view."""
         return {view: self._assign(prototype_scores(z, prototypes.weight)) for view, z in seen.items()}
 
-    def follow(self, prototypes: nn.Linear, progress: float) -> None:
+    def follow(self, prototypes: nn.Linear, progress: float | int) -> None:
         """Nothing to do: they are the trained prototypes themselves."""
 
     def _assign(self, scores: Tensor) -> Tensor:

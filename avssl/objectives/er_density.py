@@ -13,15 +13,14 @@ from avssl.functional.checks import check
 from avssl.functional.entropy import Kappa, density_entropy, kde_log_density
 from avssl.objectives.bank_terms import make_banks
 from avssl.state.memory_bank import MemoryBank
-from avssl.state.queue import Queue, check_queue_size
+from avssl.state.queue import Queue
 
 DENSITIES = ("batch", "queue", "bank")
 
 
-def make_queues(views: Sequence[str], size: int, dim: int, batch_size: int | None) -> nn.ModuleDict:
-    """A queue for each view; `batch_size` is the global one, where it is known already."""
-    if batch_size is not None:
-        check_queue_size(size, batch_size)
+def make_queues(views: Sequence[str], size: int, dim: int) -> nn.ModuleDict:
+    """A queue for each view."""
+    check("queue_size", size, size > 0, "1 and more")
     return nn.ModuleDict({view: Queue(size, dim) for view in views})
 
 

@@ -24,7 +24,19 @@ class MAE(Objective):
     `regularizer` keeps the encoder's features of the shown patches from collapsing, over the global batch:
     `uniformity` adds `regularizer_weight` times their mean squared cosine (U-MAE), `coding_rate` takes off as much of
     their total coding rate with `mu` (M-MAE). `normalize_targets`: by the mean and deviation of each patch.
-    Encoders are `VisionTransformer`s without a head; views of one branch share a decoder.
+    Encoders are `VisionTransformer`s without a head; views of one branch share a decoder. Views are not embeddings
+    but images, clips or spectrograms; the decoders are learned and thrown away.
+    UserError: other encoders; (when called) with a regularizer, a global batch of one.
+
+    >>> import torch
+    >>> from avssl.models.branches import Branches
+    >>> from avssl.models.vit import VisionTransformer
+    >>> from avssl.objectives import MAE
+    >>> _ = torch.manual_seed(0)
+    >>> branches = Branches({"image": VisionTransformer([32, 32], [8, 8], width=16, depth=1, heads=2)})
+    >>> objective = MAE(branches, ["image"], decoder_width=16, decoder_depth=1, decoder_heads=2)
+    >>> print(f"{objective(torch.randn(4, 3, 32, 32)):.2f}")
+    1.14
     """
 
     def __init__(
@@ -32,20 +44,22 @@ class MAE(Objective):
         branches: nn.Module,
         views: Sequence[str],
         *,
-        mask_ratio: float = 0.75,
+        mask_ratio: float | int = 0.75,
         decoder_width: int = 512,
         decoder_depth: int = 8,
         decoder_heads: int = 16,
         regularizer: str = "none",
-        regularizer_weight: float = 0.01,
-        mu: float = 3.0,
+        regularizer_weight: float | int = 0.01,
+        mu: float | int = 3.0,
         normalize_targets: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
         check_choice("regularizer", regularizer, ("none", "uniformity", "coding_rate"))
         check("mu", mu, mu > 0, "above 0")
+        check("regularizer_weight", regularizer_weight, regularizer_weight >= 0, "0 and more")
         check("views", list(views), len(views) > 0, "one and more")
+        self.smallest_batch = 1 if regularizer == "none" else 2
         self.branches, self.views, self.normalize_targets = branches, list(views), normalize_targets
         self.regularizer, self.regularizer_weight, self.mu = regularizer, regularizer_weight, mu
         self.masks = MaskSampler(mask_ratio, seed)
@@ -94,5 +108,5 @@ def encoder_of(branches: nn.Module, view: str) -> VisionTransformer:
     encoder, headless = branches[name].encoder, isinstance(branches[name].head, nn.Identity)
     found = type(encoder).__name__ + ("" if headless else " with a head")
     fits = isinstance(encoder, VisionTransformer) and headless
-    check(f"branches.{name}", found, fits, "VisionTransformer without a head, as in branches=vit")
+    check(f"branches.{name}", found, fits, "VisionTransformer without a head")
     return encoder  # pyright: ignore[reportReturnType]

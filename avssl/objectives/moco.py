@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from avssl.functional.checks import check
 from avssl.functional.contrastive import softmax_rows
+from avssl.objectives.alone import needed
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, unit_embeddings
+from avssl.objectives.shared_state import SharedState
+from avssl.objectives.views import check_dim, named
 from avssl.state.ema import EMA
 from avssl.state.queue import Queue, check_queue_size
 from avssl.types import Batch, LossOutput
@@ -27,33 +30,47 @@ class MoCo(Objective):
     Batch norm spans all ranks here, so that a key does not show which rank it is from, as shuffling BN has it; it
     still shows which batch it is from, and the positive is the only key of the query's own. Layer norm shows neither.
 
-    `batch_size` is the global one, to refuse a `queue_size` that is no multiple of it before any data is read.
+    UserError: no `branches`, `views` or `dim`; (when called) tensors in place of a `Batch`, since queued keys know
+    their instance; in training, a global batch of which `queue_size` is no multiple.
+
+    >>> import torch
+    >>> from avssl.models.branches import Branches
+    >>> from avssl.objectives import MoCo
+    >>> from avssl.types import Batch
+    >>> _ = torch.manual_seed(0)
+    >>> branches = Branches({"image": torch.nn.Linear(32, 16)})
+    >>> objective = MoCo(branches, ["image/a", "image/b"], dim=16, queue_size=64, temperature=0.2)
+    >>> x1, x2 = torch.randn(2, 8, 32)
+    >>> print(f"{objective(Batch(torch.arange(8), {'image/a': x1, 'image/b': x2})).loss:.2f}")
+    4.82
     """
+
+    keeps_instances = True
 
     def __init__(
         self,
-        branches: nn.Module,
-        views: Sequence[str],
-        dim: int,
+        branches: nn.Module | None = None,
+        views: Sequence[str] | None = None,
+        dim: int | None = None,
         *,
         queue_size: int = 65536,
-        temperature: float = 0.07,
-        ema: float = 0.999,
-        batch_size: int | None = None,
+        temperature: float | int = 0.07,
+        ema: float | int = 0.999,
     ) -> None:
         super().__init__()
-        check("views", list(views), len(views) > 1, "two and more")
         check("temperature", temperature, temperature > 0, "above 0")
-        if batch_size is not None:
-            check_queue_size(queue_size, batch_size)
-        self.branches = branches
-        self.temperature = temperature
-        self.teacher = EMA(branches, ema, rising=False)
-        self.queues = nn.ModuleDict({view: Queue(queue_size, dim) for view in views})
+        check("queue_size", queue_size, queue_size > 0, "1 and more")
+        check("ema", ema, 0 <= ema <= 1, "0 to 1")
+        why = "of which the teacher is a moving average; for embeddings alone there is functional.info_nce"
+        self.branches, self.views = needed(branches, why), named(views, "for a queue of each")
+        self.dim = check_dim(dim, "for the queues")
+        self.queue_size, self.temperature = queue_size, temperature
+        self.teacher = EMA(self.branches, ema, rising=False)
+        self.queues = nn.ModuleDict({view: Queue(queue_size, self.dim) for view in self.views})
 
     def forward(self, batch: Batch) -> LossOutput:
-        z = unit_embeddings(self.branches, batch, list(self.queues))
-        keys = unit_embeddings(self.teacher, batch, list(self.queues))
+        z = unit_embeddings(self.branches, batch, self.views, self.dim)
+        keys = unit_embeddings(self.teacher, batch, self.views)
         with full_precision(batch):
             terms = {f"{q}>{k}": self._term(z[q], keys[k], batch.index, k) for q, k in permutations(z, 2)}
             if self.training:
@@ -62,7 +79,14 @@ class MoCo(Objective):
                     queue.enqueue(batch.index, keys[view])
         return LossOutput(mean_of(terms), detached(terms), detached(z))
 
-    def after_step(self, progress: float) -> None:
+    def check_batch_size(self, batch_size: int) -> None:
+        super().check_batch_size(batch_size)
+        check_queue_size(self.queue_size, batch_size)
+
+    def shared_state(self) -> SharedState:
+        return SharedState(copies={"teacher.module": "branches"})
+
+    def after_step(self, progress: float | int) -> None:
         self.teacher.update(self.branches, progress)
 
     def _term(

@@ -11,8 +11,8 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from avssl import distributed
-from avssl.functional.agreement import Rule, check_rule
 from avssl.functional.checks import check
+from avssl.functional.consensus import Rule, check_rule
 from avssl.neighbors.mining import IndexKind, mine_positives
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class PositiveMining:
     ) -> None:
         self.rule = list(views).index(str(rule)) if rule in views else rule
         check_rule(self.rule, len(views))
+        check("refresh_every", refresh_every, refresh_every >= 0, "0 (never again) and more")
+        check("warmup_epochs", warmup_epochs, warmup_epochs >= 0, "0 and more")
         self.refresh_every, self.warmup_epochs = refresh_every, warmup_epochs
         self.index: IndexKind = index
 

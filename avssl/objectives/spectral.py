@@ -10,26 +10,40 @@ from torch import nn
 from avssl import distributed
 from avssl.functional.checks import check
 from avssl.functional.contrastive import spectral_contrastive
+from avssl.objectives.alone import or_as_given
 from avssl.objectives.base import Objective, detached, full_precision, mean_of, raw_embeddings, unit_embeddings
-from avssl.objectives.pairs import check_batch_size, check_views
+from avssl.objectives.views import check_views
 from avssl.types import Batch, LossOutput
 
 
 class Spectral(Objective):
-    """`functional.contrastive.spectral_contrastive` of the global batch, mean of pairs of views (eq. 6).
+    """`functional.spectral_contrastive` of the global batch, mean of pairs of views (eq. 6).
 
-    Embeddings are scaled to norm sqrt(`mu`); None leaves them as the branches give them, as in the paper's theory.
+    Embeddings are scaled to norm sqrt(`mu`); None leaves them as they come, as in the paper's theory.
     UserError (when called): a global batch of one, in which nothing is negative.
+
+    >>> import torch
+    >>> from avssl.objectives import Spectral
+    >>> z1, z2 = torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(0))
+    >>> loss = Spectral()
+    >>> print(f"{loss(z1, z2):.3f} {loss(z1, z1):.3f}")
+    -0.145 -1.946
     """
 
-    def __init__(self, branches: nn.Module, views: Sequence[str], *, mu: float | int | None = 1.0) -> None:
+    smallest_batch = 2
+
+    def __init__(
+        self,
+        branches: nn.Module | None = None,
+        views: Sequence[str] | None = None,
+        *,
+        mu: float | int | None = 1.0,
+    ) -> None:
         super().__init__()
-        check_views(views)
-        check("mu", mu, mu is None or mu > 0, "above 0, or null")
-        self.branches, self.views, self.mu = branches, list(views), mu
+        check("mu", mu, mu is None or mu > 0, "above 0, or None")
+        self.branches, self.views, self.mu = or_as_given(branches), check_views(views), mu
 
     def forward(self, batch: Batch) -> LossOutput:
-        check_batch_size(batch)
         if self.mu is None:
             z = raw_embeddings(self.branches, batch, self.views)
         else:

@@ -19,6 +19,14 @@ class BankContrast(nn.Module):
     `partition` Z is the mean of exp(score) over negatives and ranks. `shared`: from the first term of the first
     batch, then frozen for all terms, as AVID's published code does. `per_term`: one for each term, followed by an
     exponential moving average with momentum `tracking`, because the scores of terms differ and drift. NaN until set.
+    UserError: another loss or partition.
+
+    >>> import torch
+    >>> from avssl.state import BankContrast
+    >>> contrast = BankContrast(["video", "audio"], loss="nce", partition="shared")
+    >>> rows = contrast("video", "audio", torch.tensor([[2.0], [0.0]]), torch.zeros(2, 4))
+    >>> [round(x, 3) for x in rows.tolist()], contrast.partition.item()
+    ([1.325, 2.502], 1.0)
     """
 
     partition: Tensor
@@ -28,7 +36,7 @@ class BankContrast(nn.Module):
         views: list[str],
         loss: str = "nce",
         partition: str = "shared",
-        tracking: float = 0.99,
+        tracking: float | int = 0.99,
     ) -> None:
         super().__init__()
         check_choice("loss", loss, ("nce", "softmax"))

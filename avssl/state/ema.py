@@ -16,11 +16,22 @@ class EMA(nn.Module):
 
     The momentum rises to 1 on a cosine over the training, or is constant as in MoCo.
     The copy keeps its own batch statistics: it sees the same views as the student does.
+    UserError: a momentum outside of 0 to 1.
+
+    >>> import torch
+    >>> from avssl.state import EMA
+    >>> student = torch.nn.Linear(1, 1, bias=False)
+    >>> teacher = EMA(student, momentum=0.5, rising=False)
+    >>> before = student.weight.item()
+    >>> _ = torch.nn.init.constant_(student.weight, before + 1)
+    >>> teacher.update(student, progress=0.0)
+    >>> print(f"{teacher.module.weight.item() - before:.2f}")
+    0.50
     """
 
-    def __init__(self, student: nn.Module, momentum: float, rising: bool = True) -> None:
+    def __init__(self, student: nn.Module, momentum: float | int, rising: bool = True) -> None:
         super().__init__()
-        check("ema", momentum, 0 <= momentum <= 1, "0 to 1")
+        check("momentum", momentum, 0 <= momentum <= 1, "0 to 1")
         self.momentum, self.rising = momentum, rising
         self.module = copy.deepcopy(student).requires_grad_(False)
 
@@ -29,7 +40,7 @@ class EMA(nn.Module):
             return self.module(*args, **kwargs)
 
     @torch.no_grad()
-    def update(self, student: nn.Module, progress: float) -> None:
+    def update(self, student: nn.Module, progress: float | int) -> None:
         """Move towards the student; progress runs from 0 to 1."""
         momentum = self.momentum
         if self.rising:

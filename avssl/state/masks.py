@@ -13,9 +13,17 @@ from avssl.functional.seeding import seed_for
 
 
 class MaskSampler(nn.Module):
-    """Independent masks for each instance: a function of (seed, draws before), the same on any number of ranks."""
+    """Independent masks for each instance: a function of (seed, draws before), the same on any number of ranks.
 
-    def __init__(self, mask_ratio: float, seed: int) -> None:
+    UserError: a share outside of 0 to 1.
+
+    >>> import torch
+    >>> from avssl.state import MaskSampler
+    >>> MaskSampler(mask_ratio=0.75, seed=0)(rows=2, tokens=8, device="cpu").shape
+    torch.Size([2, 2])
+    """
+
+    def __init__(self, mask_ratio: float | int, seed: int) -> None:
         super().__init__()
         check("mask_ratio", mask_ratio, 0 < mask_ratio < 1, "above 0 and below 1")
         self.mask_ratio, self.seed = mask_ratio, seed

@@ -13,7 +13,17 @@ from avssl.functional.seeding import seed_for
 
 
 class NegativeSampler(nn.Module):
-    """Uniform draws with replacement: a function of (seed, draws before), the same on any number of ranks."""
+    """Uniform draws with replacement: a function of (seed, draws before), the same on any number of ranks.
+
+    UserError: more negatives than there are other instances.
+
+    >>> import torch
+    >>> from avssl.state import NegativeSampler
+    >>> sampler = NegativeSampler(num_instances=4, num_negatives=3, seed=0)
+    >>> rows = sampler(torch.tensor([[2], [0]]))
+    >>> tuple(rows.shape), 2 in rows[0], 0 in rows[1]
+    ((2, 3), False, False)
+    """
 
     def __init__(self, num_instances: int, num_negatives: int, seed: int) -> None:
         super().__init__()

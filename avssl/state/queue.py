@@ -11,14 +11,29 @@ from avssl import distributed
 from avssl.functional.checks import check
 
 
-def check_queue_size(size: int, global_batch: int) -> None:
-    """UserError unless the queue holds a whole number of global batches."""
-    multiple = size > 0 and size % global_batch == 0
-    check("queue_size", size, multiple, f"multiples of the global batch of {global_batch}")
+def check_queue_size(queue_size: int, global_batch: int) -> None:
+    """UserError unless the queue holds a whole number of global batches.
+
+    >>> check_queue_size(4096, 96)
+    Traceback (most recent call last):
+    avssl.types.UserError: queue_size=4096; allowed: multiples of the global batch of 96
+    """
+    multiple = queue_size > 0 and queue_size % global_batch == 0
+    check("queue_size", queue_size, multiple, f"multiples of the global batch of {global_batch}")
 
 
 class Queue(nn.Module):
-    """First in, first out; random unit vectors at first (MoCo, arXiv 1911.05722, section 3.1)."""
+    """First in, first out; random unit vectors at first (MoCo, arXiv 1911.05722, section 3.1).
+
+    UserError: an empty queue.
+
+    >>> import torch
+    >>> from avssl.state import Queue
+    >>> queue = Queue(size=4, dim=2)
+    >>> queue.enqueue(torch.tensor([7, 9]), torch.eye(2))
+    >>> queue.rows.tolist(), queue.vectors[:2].tolist()
+    ([7, 9, -1, -1], [[1.0, 0.0], [0.0, 1.0]])
+    """
 
     vectors: Tensor
     """[size, dim]"""
@@ -29,7 +44,7 @@ class Queue(nn.Module):
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
-        check("queue_size", size, size > 0, "1 and more")
+        check("size", size, size > 0, "1 and more")
         self.register_buffer("vectors", F.normalize(torch.randn(size, dim), dim=1))
         self.register_buffer("rows", torch.full((size,), -1))
         self.register_buffer("pointer", torch.tensor(0))

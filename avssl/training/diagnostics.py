@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avssl.functional.alignment import alignment, centre_gap, relative_deviation, uniformity
 from avssl.functional.contrastive import info_nce
 from avssl.functional.entropy import kde_entropy, vmf_reconstruction
+from avssl.functional.hypersphere import alignment, centre_gap, relative_deviation, uniformity
 from avssl.functional.matrix_information import effective_rank, matrix_joint_entropy
 
 KAPPA, TEMPERATURE = 10.0, 0.1

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avssl.functional.alignment import alignment, centre_gap, relative_deviation, uniformity
+from avssl.functional.hypersphere import alignment, centre_gap, relative_deviation, uniformity
 from avssl.functional.matrix_information import (
     effective_rank,
     matrix_entropy,

@@ -89,7 +89,7 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
     "er_discrete_self": lambda b, v: ER(b, v, DIM, support="discrete", num_clusters=4),
     "er_discrete_ema": lambda b, v: ER(b, v, DIM, support="discrete", target="ema", num_clusters=4, predictor_width=8),
     "er_learned_kappa": lambda b, v: ER(b, v, DIM, learn_kappa=True, leave_one_out=True),
-    "simclr_er_queue": lambda b, v: ER(b, v, DIM, density="queue", queue_size=16, batch_size=8),
+    "simclr_er_queue": lambda b, v: ER(b, v, DIM, density="queue", queue_size=16),
     "simclr_er_bank": lambda b, v: ER(
         b, v, DIM, density="bank", num_instances=N, leave_one_out=True, estimator="plug_in", global_views=VIEWS[:1]
     ),
@@ -115,7 +115,7 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
     "u_mae": lambda b, v: MAE(b, v, **DECODER, regularizer="uniformity", mask_ratio=0.5),
     "m_mae": lambda b, v: MAE(b, v, **DECODER, regularizer="coding_rate", mask_ratio=0.5),
     "cav_mae": lambda b, v: CAVMAE(b, v, **DECODER),
-    "moco": lambda b, v: MoCo(b, v, DIM, queue_size=16, ema=0.5, batch_size=8),
+    "moco": lambda b, v: MoCo(b, v, DIM, queue_size=16, ema=0.5),
     "dino": lambda b, v: DINO(b, v, DIM, num_prototypes=7, ema=0.5),
     "dino_global_warmup": lambda b, v: DINO(
         b,
@@ -142,7 +142,6 @@ CASES: dict[str, Callable[[nn.Module, list[str]], Objective]] = {
         freeze_epochs=0,
         queue_size=16,
         queue_from_epoch=1,
-        batch_size=8,
     ),
     "deepcluster": lambda b, v: DeepCluster(b, v, DIM, N, num_prototypes=[3, 5]),
     "deepcluster_global": lambda b, v: DeepCluster(b, v, DIM, N, num_prototypes=4, global_views=VIEWS[:1], seed=3),

@@ -212,11 +212,11 @@ def test_only_global_views_are_targets():
         ({"estimator": "knn"}, "estimator='knn'; allowed: joe, plug_in"),
         ({"density": "heap"}, "density='heap'; allowed: batch, queue, bank"),
         ({"density": "queue", "support": "discrete"}, "density='queue'; allowed: batch"),
-        ({"density": "queue", "batch_size": 48}, "queue_size=4096; allowed: multiples of the global batch of 48"),
+        ({"density": "queue", "queue_size": 0}, "queue_size=0; allowed: 1 and more"),
         ({"density": "bank"}, "num_instances=None; allowed: a number when density=bank"),
-        ({"center_momentum": 0.9}, "center_momentum=0.9; allowed: null unless support=discrete and target=ema"),
+        ({"center_momentum": 0.9}, "center_momentum=0.9; allowed: None; 0 to 1 with support=discrete and target=ema"),
         ({"support": "discrete", "target": "prototypes", "epsilon": 0.0}, "epsilon=0.0; allowed: above 0"),
-        ({"global_views": ["smell"]}, r"global_views=\['smell'\]; allowed: null, or some of video, audio"),
+        ({"global_views": ["smell"]}, r"global_views=\['smell'\]; allowed: None, or one and more of video, audio"),
     ],
 )
 def test_wrong_values_are_named_with_the_allowed_ones(wrong: dict, message: str):
@@ -227,3 +227,11 @@ def test_wrong_values_are_named_with_the_allowed_ones(wrong: dict, message: str)
 def test_a_batch_of_one_is_refused():
     with pytest.raises(ValueError, match="batch_size=1; allowed: 2 and more"):
         ER(Identities(), VIEWS, DIM)(batch(1))
+
+
+def test_a_queue_takes_batches_of_which_it_is_a_multiple():
+    objective = ER(Identities(), VIEWS, DIM, density="queue")
+    objective.check_batch_size(64)
+    with pytest.raises(ValueError, match="queue_size=4096; allowed: multiples of the global batch of 48"):
+        objective.check_batch_size(48)
+    ER(Identities(), VIEWS, DIM).check_batch_size(48)

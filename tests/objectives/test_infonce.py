@@ -40,8 +40,9 @@ def test_collapsed_views_cost_the_logarithm_of_the_batch():
     assert InfoNCE(Identities(), VIEWS)(batch).loss.item() == pytest.approx(math.log(8))
 
 
-def test_one_and_the_same_instance_costs_nothing():
-    assert InfoNCE(Identities(), VIEWS)(sample(1)).loss.item() == 0
+def test_a_batch_of_one_is_refused_because_nothing_in_it_is_negative():
+    with pytest.raises(ValueError, match="batch_size=1; allowed: 2 and more over all processes"):
+        InfoNCE(Identities(), VIEWS)(sample(1))
 
 
 def test_a_learned_temperature_starts_at_the_given_one_is_logged_and_trained():

@@ -129,9 +129,7 @@ def test_each_direction_equals_lightlys_loss_with_a_memory_bank():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"queue_size": 100}, "queue_size=100; allowed: multiples of the global batch of 32"),
-        ({"queue_size": 0}, "queue_size=0; allowed: multiples of the global batch of 32"),
-        ({"queue_size": 0, "batch_size": None}, "queue_size=0; allowed: 1 and more"),
+        ({"queue_size": 0}, "queue_size=0; allowed: 1 and more"),
         ({"temperature": 0.0}, "temperature=0.0; allowed: above 0"),
         ({"ema": 1.5}, "ema=1.5; allowed: 0 to 1"),
         ({"views": ["video"]}, "two and more"),
@@ -139,4 +137,12 @@ def test_each_direction_equals_lightlys_loss_with_a_memory_bank():
 )
 def test_wrong_values_are_named_with_the_allowed_ones(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        MoCo(Identities(), **{"views": VIEWS, "dim": DIM, "queue_size": 64, "batch_size": 32} | wrong)
+        MoCo(Identities(), **{"views": VIEWS, "dim": DIM, "queue_size": 64} | wrong)
+
+
+def test_batches_are_those_of_which_the_queue_is_a_multiple():
+    objective = MoCo(Identities(), VIEWS, DIM, queue_size=96)
+    objective.check_batch_size(1)
+    objective.check_batch_size(32)
+    with pytest.raises(ValueError, match="queue_size=96; allowed: multiples of the global batch of 64"):
+        objective.check_batch_size(64)

@@ -54,7 +54,7 @@ def test_two_instances_are_enough_and_one_is_not():
     ("views", "options", "message"),
     [
         (VIEWS[:1], {}, r"views=\['image/cam0'\]; allowed: two and more"),
-        (VIEWS, {"mu": 0}, "mu=0; allowed: above 0, or null"),
+        (VIEWS, {"mu": 0}, "mu=0; allowed: above 0, or None"),
     ],
 )
 def test_wrong_values_are_named_with_the_allowed_ones(views: list[str], options: dict, message: str):

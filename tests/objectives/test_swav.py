@@ -177,8 +177,8 @@ def test_a_batch_of_two_with_many_prototypes_gives_a_finite_gradient():
     ("wrong", "message"),
     [
         ({"views": CROPS[:1], "global_views": None}, "views=.*allowed: two and more"),
-        ({"global_views": ["image/big"]}, r"image/big.*allowed: one and more of image/global0, image"),
-        ({"global_views": []}, r"global_views=\[\]; allowed: one and more of"),
+        ({"global_views": ["image/big"]}, r"image/big.*allowed: None, or one and more of image/global0, image"),
+        ({"global_views": []}, r"global_views=\[\]; allowed: None, or one and more of"),
         ({"num_prototypes": 1}, "num_prototypes=1; allowed: 2 and more"),
         ({"temperature": 0.0}, "temperature=0.0; allowed: above 0"),
         ({"epsilon": -0.1}, "epsilon=-0.1; allowed: above 0"),
@@ -186,9 +186,19 @@ def test_a_batch_of_two_with_many_prototypes_gives_a_finite_gradient():
         ({"freeze_epochs": -1}, "freeze_epochs=-1; allowed: 0 and more"),
         ({"queue_from_epoch": -1}, "queue_from_epoch=-1; allowed: 0 and more"),
         ({"queue_size": -4}, r"queue_size=-4; allowed: 0 \(none\) and multiples of the global batch"),
-        ({"queue_size": 100, "batch_size": 32}, "queue_size=100; allowed: multiples of the global batch of 32"),
+        ({"views": None, "global_views": None, "queue_size": 4}, "queue_size=4; allowed: 0 where views is None"),
+        ({"dim": None}, "dim=None; allowed: the number of dimensions of an embedding, for the prototypes"),
     ],
 )
 def test_wrong_values_are_named_with_the_allowed_ones(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
         SwAV(Identities(), **{"views": CROPS, "dim": DIM, "num_prototypes": 5, "global_views": GLOBAL} | wrong)
+
+
+def test_batches_are_those_of_which_the_queue_is_a_multiple_and_never_of_one():
+    with pytest.raises(ValueError, match="batch_size=1; allowed: 2 and more over all processes"):
+        make(queue_size=0).check_batch_size(1)
+    objective = make(queue_size=100)
+    objective.check_batch_size(50)
+    with pytest.raises(ValueError, match="queue_size=100; allowed: multiples of the global batch of 32"):
+        objective.check_batch_size(32)

@@ -19,5 +19,5 @@ def test_the_center_is_the_moving_average_of_batch_means_from_zero_on():
 
 
 def test_a_wrong_momentum_is_named():
-    with pytest.raises(ValueError, match=r"center_momentum=1.1; allowed: 0 to 1"):
+    with pytest.raises(ValueError, match=r"momentum=1.1; allowed: 0 to 1"):
         Centering(3, 1.1)

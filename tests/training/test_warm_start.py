@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from torch import nn
 
 from avssl.objectives.avid import AVID
 from avssl.objectives.avid_cma import AVIDCMA
 from avssl.objectives.er import ER
 from avssl.training.checkpoint import Checkpoint, Position
-from avssl.training.warm_start import rows_by_id, sets_by_id, warm_start
+from avssl.training.warm_start import rows_there, warm_start
 from avssl.types import UserError
 
 VIEWS = ["video", "audio"]
@@ -41,17 +40,11 @@ def test_cma_takes_encoders_banks_and_partition_from_avid():
     assert report == "encoders, 2 banks (12 of 12 rows by id, the others random), partition"
 
 
-def test_bank_rows_follow_their_instances():
-    mine, theirs = torch.zeros(4, 2), torch.arange(6.0).reshape(3, 2)
-    moved = rows_by_id(mine, ["c", "new", "a", "d"], theirs, ["a", "b", "c"])
-    assert moved.tolist() == [[4, 5], [0, 0], [0, 1], [0, 0]]
+def test_rows_are_found_by_id():
+    assert rows_there(["c", "new", "a", "d"], ["a", "b", "c"]).tolist() == [2, -1, 0, -1]
 
 
 def test_positive_sets_follow_their_instances_unless_one_is_gone():
-    theirs = torch.tensor([[1, 2], [0, 3], [0, 1], [2, 0]])  # of a, b, c, d
-    moved = sets_by_id(torch.zeros(4, 2, dtype=torch.long), ["c", "new", "b", "a"], theirs, ["a", "b", "c", "d"])
-    assert moved.tolist() == [[3, 2], [-1, -1], [-1, -1], [2, 0]]  # b's set had d
-
     ids = [f"i{n}" for n in range(12)]
     settings = {"num_negatives": 4, "num_positives": 2, "num_negatives_within": 2}
     old, new = AVIDCMA(Linears(), VIEWS, 6, 12, **settings), AVIDCMA(Linears(), VIEWS, 6, 12, **settings)

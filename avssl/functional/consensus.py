@@ -12,7 +12,16 @@ Rule = str | int
 
 
 def agreement(similarity: Float[Tensor, "views *pairs"], rule: Rule) -> Float[Tensor, "*pairs"]:
-    """Join the similarities of each view to one score (CMA, arXiv 2004.12943, section 4 and its table 5)."""
+    """Join the similarities of each view to one score (CMA, arXiv 2004.12943, section 4 and its table 5).
+
+    UserError: another rule, or a view that there is not.
+
+    >>> import torch
+    >>> from avssl.functional import agreement
+    >>> similarity = torch.tensor([[0.9, 0.2], [0.5, 0.4]])  # [views, pairs]
+    >>> [[round(x, 1) for x in agreement(similarity, rule).tolist()] for rule in ("consensus", "union", 0)]
+    [[0.5, 0.2], [0.9, 0.4], [0.9, 0.2]]
+    """
     check_rule(rule, len(similarity))
     match rule:
         case "consensus":
