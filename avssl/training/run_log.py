@@ -34,8 +34,9 @@ class RunLog:
         else:
             with self.file.open("a", newline="") as handle:
                 csv.DictWriter(handle, self._columns).writerow(row)
-        for name, value in row.items() if self._board else ():
-            self._board.add_scalar(name, value, step)
+        if self._board:
+            for name, value in row.items():
+                self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         if self._board:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import cmath
 import math
-import pickle
-import sys
 
 import pytest
 import torch
 
-from avssl.data.transforms.audio import LogSpectrogram
 from avssl.data.transforms.front_end import front_end
 from avssl.data.transforms.kaldi import KaldiFilterBank
-from avssl.data.transforms.waveform import Gain
 from avssl.types import UserError
 
 kaldi = pytest.importorskip("torchaudio.compliance.kaldi", reason="no torchaudio for this torch")
@@ -111,46 +107,9 @@ def test_what_the_network_hears_is_told_in_db():
     torch.testing.assert_close(normal.denormalise(normal(samples)), decibels, atol=1e-3, rtol=0)
 
 
-SETTINGS = {
-    "kaldi": {"rate_hz": 8000, "n_mels": 4, "window_ms": 20.0, "hop_ms": 5.0, "frames": 7},
-    "log_spectrogram": {"rate_hz": 8000, "n_fft": 64, "hop": 40, "bands": 9, "n_mels": 4, "top_db": 60},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_arguments_are_attributes_and_build_the_same_again(name: str):
-    arguments = {**SETTINGS[name], "volume_jitter": 0.2, "mean": [1.0, 2.0, 3.0, 4.0], "std": [1.0, 2.0, 1.0, 2.0]}
-    transform = front_end(name, **arguments)
-    assert {key: getattr(transform, key) for key in arguments} == arguments
-    assert (transform.num_bands, transform.settings["bands"]) == (4, 4)
-    samples = noise(800)
-    torch.manual_seed(0)
-    expected = transform(samples)
-    for other in (
-        front_end(name, **{key: getattr(transform, key) for key in arguments}),
-        pickle.loads(pickle.dumps(transform)),
-    ):
-        torch.manual_seed(0)
-        assert other(samples).equal(expected)
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_statistics_come_later_and_change_a_copy(name: str):
-    plain = front_end(name, **SETTINGS[name])
-    normal = plain.with_statistics([10.0] * 4, [2.0] * 4)
-    samples = noise(800)
-    torch.testing.assert_close(normal(samples), (plain(samples) - 10) / 2)
-    assert (plain.mean, plain.std) == (None, None)
-    assert (normal.mean, normal.std) == ([10.0] * 4, [2.0] * 4)
-    assert plain.settings == normal.settings
-    with pytest.raises(UserError, match="mean and std must both have 4 values"):
-        plain.with_statistics([1.0], [1.0])
-
-
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: front_end("mfcc"), "front_end='mfcc'; allowed: log_spectrogram, kaldi"),
         (lambda: front_end("kaldi", n_fft=512), "n_fft: front_end=kaldi has no such setting; allowed: rate_hz, n_mels"),
         (lambda: KaldiFilterBank(n_mels=3), "n_mels=3; allowed: whole numbers from 4"),
         (lambda: KaldiFilterBank(frames=0), "frames=0; allowed: whole numbers from 1"),
@@ -161,11 +120,3 @@ def test_statistics_come_later_and_change_a_copy(name: str):
 def test_wrong_values_are_named_with_what_is_allowed(build, words: str):
     with pytest.raises(UserError, match=words):
         build()
-
-
-def test_without_torchaudio_it_names_the_extra(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "torchaudio.compliance.kaldi", None)
-    monkeypatch.setitem(sys.modules, "torchaudio", None)
-    with pytest.raises(UserError, match=r"^front_end=kaldi needs torchaudio; install avssl\[torchaudio\]$"):
-        KaldiFilterBank()
-    assert LogSpectrogram(before={"gain": Gain(3)})(noise(4800)).isfinite().all()

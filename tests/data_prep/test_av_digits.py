@@ -148,3 +148,13 @@ def test_a_folder_without_recordings_ends_in_one_line(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
     assert str(tmp_path) in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_turned_image_is_scipys(script: ModuleType):
+    ndimage = pytest.importorskip("scipy.ndimage", reason="scipy comes with scikit-learn")
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        image = rng.integers(0, 256, (28, 28)).astype(np.uint8)
+        turn, offset = np.eye(2) / rng.uniform(0.9, 1.2) + rng.uniform(-0.3, 0.3, (2, 2)), rng.uniform(-4, 4, 2)
+        expected = ndimage.affine_transform(image, turn, offset, (script.SIZE, script.SIZE), order=1)
+        assert np.array_equal(script.resampled(image, turn, offset), expected)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,3 +86,22 @@ def test_mistakes_end_in_one_line(mat: Path, tmp_path: Path, arguments: list[str
     assert done.stderr.count("\n") == 1
     assert words in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_file_is_read_as_scipy_reads_it(mat: Path, script: Callable[[str], Any], tmp_path: Path):
+    scipy_io = pytest.importorskip("scipy.io", reason="scipy comes with scikit-learn")
+    read_mat = script("coil20").read_mat
+    expected = scipy_io.loadmat(mat)
+    found = read_mat(mat)
+    assert set(found) == {"X", "gnd"}
+    for name, values in found.items():
+        assert np.array_equal(values, expected[name])
+    own = {"a": np.arange(6.0).reshape(2, 3), "long_name": np.arange(3, dtype=np.int16)[None], "word": "no number"}
+    for compressed in (False, True):
+        scipy_io.savemat(tmp_path / "own.mat", own, do_compression=compressed)
+        again = read_mat(tmp_path / "own.mat")
+        assert set(again) == {"a", "long_name"}
+        assert all(np.array_equal(again[name], own[name]) for name in again)
+    (tmp_path / "text.mat").write_text("no such file")
+    with pytest.raises(ValueError, match="allowed: a little-endian file of MATLAB 5"):
+        read_mat(tmp_path / "text.mat")
