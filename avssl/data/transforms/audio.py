@@ -24,6 +24,8 @@ class LogSpectrogram:
     UserError: bands that do not divide the bins, and other values that are not allowed.
     """
 
+    UNSAVED = ("before", "after")
+
     def __init__(
         self,
         rate_hz: int = 24_000,

@@ -31,6 +31,8 @@ class KaldiFilterBank:
     UserError: torchaudio is not installed, or a value that is not allowed.
     """
 
+    UNSAVED = ("before", "after")
+
     def __init__(
         self,
         rate_hz: int = 16_000,
