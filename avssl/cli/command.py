@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.cli.arguments import CommandLine, Options, read_options, read_words
-from avssl.cli.keys import with_key
+from avssl.cli.keys import in_keys_of
 from avssl.cli.mistakes import one_line
 from avssl.cli.own_code import allow_named, leave_out_working_folder
 from avssl.cli.paths import (
@@ -174,11 +174,8 @@ def _run(spec: Command, composer: Composer, config: Config, words: Sequence[str]
     logging.captureWarnings(True)
     allow_named(OmegaConf.to_container(config))
     OmegaConf.set_readonly(config, spec.readonly or None)
-    with one_line(composer, words):
-        try:
-            spec.run(config)
-        except UserError as error:
-            raise UserError(with_key(str(error), config)) from error
+    with one_line(composer, words), in_keys_of(config):
+        spec.run(config)
 
 
 def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:

@@ -20,9 +20,6 @@ from avssl.errors import UserError
 
 __all__ = ["CONFIGS", "Composer", "compose"]
 
-OmegaConf.register_new_resolver("at_most", min, replace=True)
-OmegaConf.register_new_resolver("scaled", lambda rate, batch_size: rate * batch_size / 256, replace=True)
-
 SEARCHPATH = "hydra.searchpath"
 ALLOWED = (SEARCHPATH, "hydra.job.name")
 """Keys of hydra's own that mean something here."""

@@ -62,3 +62,12 @@ def _keys(config: DictConfig, prefix: str) -> Iterator[str]:
         yield f"{prefix}{name}"
         if OmegaConf.is_dict(child := config._get_node(name)):
             yield from _keys(child, f"{prefix}{name}.")  # pyright: ignore[reportArgumentType]
+
+
+@contextmanager
+def in_keys_of(config: DictConfig) -> Iterator[None]:
+    """Errors about a library function's argument name the config's key, as far as it is one."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(with_key(str(error), config)) from error

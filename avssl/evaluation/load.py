@@ -44,7 +44,8 @@ def load(
     folder = locate(place)
     exported = read_model(folder, trust, branches)
     source, notes = build_source(exported.data, trust), exported.notes
-    about = {"checkpoint": str(folder.resolve() if Path(place).expanduser().exists() else place)}
+    here = Path(place).expanduser()
+    about = {"checkpoint": str(here.resolve() if here.exists() else place)}
     about["objective"] = str(notes.get("name", ""))
     root = notes.get("root")
     trained_on = None if not isinstance(root, str) else (Path(root), partial(trained_ids, folder))

@@ -9,7 +9,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from avssl.data.clips import around
-from avssl.data.decode.probe import probe
+from avssl.data.decode.media_probe import probe
 from avssl.data.decode.pyav import Reader
 from avssl.data.encode import write_clip
 from avssl.data.transforms.audio import LogSpectrogram

@@ -9,7 +9,7 @@ from types import TracebackType
 from avssl.data.decode.image import read_image
 from avssl.data.decode.image_header import picture_size
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.probe import probe
+from avssl.data.decode.media_probe import probe
 from avssl.data.decode.pyav import Reader
 
 

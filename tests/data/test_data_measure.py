@@ -15,7 +15,7 @@ from avssl.data.decode.info import MediaInfo
 from avssl.data.decode.levels import Motion
 from avssl.data.decode.measure import measure
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.probe import probe
+from avssl.data.decode.media_probe import probe
 from avssl.data.encode import write_clip
 
 NOISE = np.random.default_rng(0)

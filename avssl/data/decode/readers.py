@@ -12,7 +12,7 @@ from torch import Tensor
 
 from avssl.data.decode import pyav
 from avssl.data.decode.backend import Reader
-from avssl.data.decode.probe import probe
+from avssl.data.decode.media_probe import probe
 from avssl.functional.checks import check_choice
 from avssl.types import UserError
 

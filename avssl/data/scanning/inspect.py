@@ -10,7 +10,7 @@ from typing import Any
 from avssl.data.decode.info import MediaInfo
 from avssl.data.decode.measure import measure
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.probe import probe
+from avssl.data.decode.media_probe import probe
 from avssl.data.manifest import instance_id, label_of
 from avssl.data.scanning.content import content_hash
 from avssl.data.status import MISSING, UNREADABLE
