@@ -86,7 +86,6 @@ class AVIDCMA(Objective):
         check("temperature", temperature, temperature > 0, "above 0")
         num_negatives = at_most(1024, num_negatives, num_instances - 1)
         within = at_most(64, num_negatives_within, num_negatives)
-        check("num_negatives_within", within, 1 <= within <= num_negatives, f"1 to {num_negatives}")
         self.branches, self.dim, self.views = or_as_given(branches), dim, list(views)
         self.temperature, self.cross_weight, self.within_weight = temperature, cross_weight, within_weight
         self.num_negatives_within = within
@@ -94,6 +93,7 @@ class AVIDCMA(Objective):
         self.banks = make_banks(views, num_instances, dim, momentum)
         self.contrast = BankContrast(list(views), loss, partition)
         self.negatives = NegativeSampler(num_instances, num_negatives, seed)
+        check("num_negatives_within", within, 1 <= within <= num_negatives, f"1 to {num_negatives}")
         self.register_buffer("positives", no_positives(num_instances, num_positives))
 
     @property

@@ -12,9 +12,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from avssl import distributed
 from avssl.models.batch_norm import synchronise
-from avssl.objectives.base import Objective
+from avssl.objectives import AVID, AVIDCMA, AVIDCMAER, AVIDER, IR, DeepCluster, Objective
 from avssl.training.loop import Unpacked
-from avssl.types import Batch
+from avssl.types import Batch, UserError
 
 STEPS = 4
 
@@ -171,3 +171,55 @@ def test_a_missing_view_is_named(case: str):
 def test_terms_are_detached_and_do_not_make_the_loss(case: str):
     output = make(case)(batches(1, case=case)[0])
     assert not any(term.requires_grad for term in output.terms.values())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_batch_of_one_is_refused_before_and_at_training_or_teaches_something(case: str):
+    """Where the negatives or the statistics are the batch, a loss of one instance is a constant or not a number."""
+    objective, batch = ready(case), batches(1, size=1, case=case)[0]
+    if objective.smallest_batch > 1:
+        for refused in (lambda: objective.check_batch_size(1), lambda: objective(batch)):
+            with pytest.raises(UserError, match="batch_size=1; allowed: 2 and more over all processes"):
+                refused()
+        return
+    objective.check_batch_size(1)
+    objective(batch).loss.backward()
+    moved = [p.grad.abs().max() for p in objective.branches.parameters() if p.grad is not None]
+    assert max(moved) > 1e-6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_batch_of_two_is_allowed(case: str):
+    make(case).check_batch_size(2)
+
+
+PUBLISHED = {"avid": 1024, "avid_cma": 1024, "avid_er": 1024, "avid_cma_er": 1024, "ir": 4096}
+MAKERS = {"avid": AVID, "avid_cma": AVIDCMA, "avid_er": AVIDER, "avid_cma_er": AVIDCMAER, "ir": IR}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_counts_that_are_not_given_are_the_published_ones_or_all_there_are(name: str):
+    build, published = MAKERS[name], PUBLISHED[name]
+    for instances in (published + 1, published, 40):
+        objective = build(None, VIEWS, 2, instances)
+        assert objective.negatives.num_negatives == min(published, instances - 1)
+        if name == "avid_cma":
+            assert objective.num_negatives_within == min(64, instances - 1)
+    for wrong in (0, 40):
+        with pytest.raises(UserError, match=rf"num_negatives={wrong}; allowed: 1 to 39 \(40 instances\)"):
+            build(None, VIEWS, 2, 40, num_negatives=wrong)
+    assert build(None, VIEWS, 2, 40, num_negatives=39).negatives.num_negatives == 39
+
+
+def test_clusters_that_are_not_given_are_the_published_ones_or_one_for_each_instance():
+    sizes = [DeepCluster(None, VIEWS, 2, n).clusterings["image"].sizes for n in (3001, 40)]
+    assert sizes == [[3000] * 3, [40] * 3]
+    with pytest.raises(UserError, match=r"num_prototypes=\[41\]; allowed: one and more numbers from 2 to 40"):
+        DeepCluster(None, VIEWS, 2, 40, num_prototypes=41)
+
+
+def test_the_within_term_of_cma_follows_the_number_of_negatives():
+    objective = AVIDCMA(None, VIEWS, 2, 40, num_negatives=10)
+    assert objective.num_negatives_within == 10
+    with pytest.raises(UserError, match="num_negatives_within=11; allowed: 1 to 10"):
+        AVIDCMA(None, VIEWS, 2, 40, num_negatives=10, num_negatives_within=11)
