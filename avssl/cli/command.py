@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from avssl.cli.arguments import CommandLine, Options, read_options, read_words
 from avssl.cli.mistakes import one_line
-from avssl.cli.own_code import allow_named, leave_out_working_folder
+from avssl.cli.own_code import allow_named
 from avssl.cli.paths import (
     EMBEDDINGS,
     FILE,
@@ -100,7 +100,6 @@ def command(
 
 
 def _main(spec: Command, words: Sequence[str]) -> None:
-    leave_out_working_folder()
     options, words = read_options(words)
     if options.version:
         from avssl import __version__
