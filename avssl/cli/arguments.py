@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from avssl.cli.configs import did_you_mean, near
-from avssl.cli.paths import PathKey, expanded, is_there
+from avssl.cli.configs import did_you_mean
+from avssl.cli.paths import FILE, PathKey, expanded, is_there
 from avssl.cli.quoting import PLAIN, interpolates, parsed, quoted
 from avssl.errors import UserError
 
@@ -96,7 +97,7 @@ def _no_option(word: str, name: str) -> str:
     if name in VALUES:
         return f"{word} needs a value"
     known = [option for option in (*FLAGS, *VALUES) if option.startswith("--")]
-    meant = did_you_mean(near(name, known, 1) if name.startswith("--") else [])
+    meant = did_you_mean(get_close_matches(name, known, 1, 0.7) if name.startswith("--") else [])
     return f"{word}: no such option{meant}; allowed: {', '.join(known)}; a file of this name is ./{word}"
 
 
@@ -132,23 +133,29 @@ def _places(
 
     What looks like a setting is a path where a file has that name and a place is free.
     """
-    looks = [OVERRIDE.fullmatch(word) for word in words]
-    certain = [not given and not (DELETION.fullmatch(word) and not is_there(word)) for given, word in zip(looks, words)]
-    by_key = {given["key"] for given, word in zip(looks, words) if given and not is_there(word)}
+    by_key, free = set[str](), 0
+    certain, maybe = set[int](), list[int]()  # places among the words
+    for n, word in enumerate(words):
+        given = OVERRIDE.fullmatch(word)
+        if given and is_there(word):
+            maybe.append(n)
+        elif given:
+            by_key.add(given["key"])
+        elif is_there(word) or not DELETION.fullmatch(word):
+            certain.add(n)
     places = [path for path in paths if path.name and not path.written and path.key not in by_key]
-    free = len(words) if any(path.many for path in places) else len(places) - sum(certain)
-    found, settings, queue = list[tuple[PathKey, str]](), list[str](), list(places)
-    for word, is_path, given in zip(words, certain, looks, strict=True):
-        if given and is_there(word) and free > 0:
-            is_path, free = True, free - 1
-        if not is_path:
+    free = len(maybe) if any(path.many for path in places) else max(0, len(places) - len(certain))
+    certain |= set(maybe[:free])
+    found, settings = list[tuple[PathKey, str]](), list[str]()
+    for n, word in enumerate(words):
+        if n not in certain:
             settings.append(word)
             continue
-        if not queue:
+        if not places:
             raise UserError(f"{word}: neither KEY=VALUE nor one of the paths in {usage}")
-        path = queue[0] if queue[0].many else queue.pop(0)
+        path = places[0] if places[0].many else places.pop(0)
         if path.file_key and _is_file(word):
-            path = PathKey(path.file_key, "file", path.name)
+            path = PathKey(path.file_key, FILE, path.name)
         found.append((path, word))
     return found, settings
 
@@ -167,23 +174,24 @@ def readable(word: str) -> str:
     given = OVERRIDE.fullmatch(word)
     if given is None or PLAIN.fullmatch(given["value"]) or parsed(word) is not None:
         return word
-    return f"{given['mark']}{given['key']}={quoted(given['value'], interpolations=interpolates(given['value']))}"
+    value = quoted(given["value"], interpolations=interpolates(given["value"]))
+    as_text = f"{given['mark']}{given['key']}={value}"
+    return word if parsed(as_text) is None else as_text
 
 
-def _value(line: CommandLine, path: PathKey, text: str, multirun: bool) -> str:
+def _value(line: CommandLine, path: PathKey, given: str, multirun: bool) -> str:
     """The value of a key that is a path. What exists is that; otherwise hydra's grammar holds as far as it gives text.
 
     The `${...}` of a new name stay interpolations unless they are part of a folder that exists.
     """
-    if is_there(text) or PLAIN.fullmatch(text):
-        line.paths[path.key] = [text]
-        return quoted(literal(text))
+    if is_there(given) or PLAIN.fullmatch(given):
+        line.paths[path.key] = [given]
+        return quoted(literal(given))
     line.paths.pop(path.key, None)
-    meant = parsed(f"k={text}")
+    meant = parsed(f"k={given}")
     if meant is not None and multirun and meant.is_sweep_override():
-        return ",".join(quoted(literal(each)) for each in _choices(meant)) or text
-    if meant is not None and not meant.is_sweep_override():
-        text = _unquoted(meant, text)
+        return ",".join(quoted(literal(each)) for each in _choices(meant)) or given
+    text = _unquoted(meant, given) if meant is not None and not meant.is_sweep_override() else given
     if text is None:
         return "null"
     if interpolates(text) and not _is_part_of_a_folder(text):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.cli.arguments import CommandLine, Options, read_options, read_words
 from avssl.cli.keys import in_keys_of
 from avssl.cli.mistakes import one_line
-from avssl.cli.own_code import allow_named, leave_out_working_folder
+from avssl.cli.own_code import allow_named
 from avssl.cli.paths import (
     EMBEDDINGS,
     FILE,
@@ -101,7 +101,6 @@ def command(
 
 
 def _main(spec: Command, words: Sequence[str]) -> None:
-    leave_out_working_folder()
     options, words = read_options(words)
     if options.version:
         from avssl import __version__
@@ -129,7 +128,8 @@ def _main(spec: Command, words: Sequence[str]) -> None:
         _run_jobs(spec, composer, line)
     else:
         config = composer.job(line.words)
-        _check(spec, config)
+        with composer.sentences(line.words):
+            _check(spec, config)
         _run(spec, composer, config, line.words)
 
 
@@ -179,7 +179,7 @@ def _run(spec: Command, composer: Composer, config: Config, words: Sequence[str]
 
 
 def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
-    from avssl.cli.compose import hydra_without_plugins
+    from avssl.cli.compose import check_hydra_keys, hydra_without_plugins
     from avssl.cli.configs import choices
     from avssl.cli.sweep import Job, announce, in_own_folders, jobs_of, run_all
 
@@ -188,12 +188,14 @@ def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
         for number, job in enumerate(jobs):
             try:
                 config = composer.job(job.overrides, number)
-                _check(spec, config)
+                with composer.sentences(job.overrides):
+                    _check(spec, config)
             except UserError as error:
                 raise UserError(f"job {number + 1} ({job.name}): {error}" if len(jobs) > 1 else str(error)) from error
             configs.append(config)
         return configs
 
+    check_hydra_keys(line.words)
     with composer.sentences(line.words), hydra_without_plugins():
         jobs = jobs_of(line.words, lambda group: choices(group, composer.folders))
         configs = composed(jobs)

@@ -58,8 +58,8 @@ class Composer:
 
     def with_hydra(self, overrides: Sequence[str], number: int | None = None) -> DictConfig:
         """As hydra composes it."""
-        _check_hydra_keys(overrides)
-        overrides = written_out(overrides, self.folders)
+        check_hydra_keys(overrides)
+        overrides = self.written_out(overrides)
         with self.sentences(overrides), hydra_without_plugins():
             config = self._composed(overrides)
         if number is not None:
@@ -67,11 +67,20 @@ class Composer:
                 config.hydra.job.num = config.hydra.job.id = number
         return config
 
+    def written_out(self, overrides: Sequence[str]) -> list[str]:
+        """The overrides without short forms."""
+        return written_out(overrides, self.folders)
+
     def keys(self, overrides: Sequence[str]) -> list[str]:
         """All keys of the config with the choices, but no other settings, of these overrides."""
-        groups = [word for word in overrides if self.is_group(word.lstrip("+").partition("=")[0])]
+        from hydra.errors import HydraException
+
+        groups = [word for word in overrides if self.is_group(word.lstrip("+~").partition("=")[0])]
         with hydra_without_plugins():
-            return _keys(self._composed(groups), "")
+            try:
+                return _keys(self._composed(groups), "")
+            except (HydraException, HydraMistake):  # the choices themselves are wrong
+                return _keys(self._composed([]), "")
 
     def is_group(self, key: str) -> bool:
         key = key.partition("@")[0]
@@ -90,11 +99,11 @@ class Composer:
     def _composed(self, overrides: Sequence[str]) -> DictConfig:
         import hydra
 
-        words = list(overrides)
+        words, job = list(overrides), self.name.rpartition("/")[2]
         if self.config_dir is not None:
             words.append(f"{SEARCHPATH}=[{quoted(f'file://{self.config_dir.resolve()}')}]")
         try:
-            with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            with hydra.initialize_config_dir(str(CONFIGS), job_name=job, version_base="1.3"):
                 return hydra.compose(self.name, words, return_hydra_config=True)
         except ValueError as error:  # hydra has no error of its own for `objective=5`
             if "Config group override" in str(error):
@@ -138,16 +147,16 @@ def hydra_config(config: DictConfig) -> Iterator[None]:
 
 def _resolve_hydra(node: Any) -> None:
     """Put the values in the place of all `${hydra:...}`: they depend on hydra's own node."""
-    names = list(node.keys()) if isinstance(node, DictConfig) else range(len(node))
+    names = [name for name in node if name != "hydra"] if isinstance(node, DictConfig) else range(len(node))
     for name in names:
         child = node._get_node(name)
-        if isinstance(child, DictConfig | ListConfig) and not (child._is_none() or child._is_interpolation()):
-            if name != "hydra" or node._get_parent() is not None:
-                if not child._is_missing():
-                    _resolve_hydra(child)
-        elif child is not None and "${hydra:" in str(child._value()):
+        if child is None or child._is_none() or child._is_missing():
+            continue
+        if "${hydra:" in str(child._value()) and child._is_interpolation():
             value = node[name]
             node[name] = value.replace("${", r"\${") if isinstance(value, str) else value
+        elif isinstance(child, DictConfig | ListConfig) and not child._is_interpolation():
+            _resolve_hydra(child)
 
 
 def values_at(config: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def values_at(config: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, ListConfig) else value for key, value in found.items()}
 
 
-def _check_hydra_keys(overrides: Sequence[str]) -> None:
+def check_hydra_keys(overrides: Sequence[str]) -> None:
     """Raise UserError for what hydra.main would do and the compose API does not, as launchers."""
     for word in overrides:
         key = word.lstrip("+~").partition("=")[0]

@@ -30,7 +30,7 @@ def near(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     inside = [name for name in known if word in re.split(r"[/_.]", name)]
     if inside:
         return sorted(inside, key=len)[:most]
-    return difflib.get_close_matches(word, known, 1, 0.5)
+    return difflib.get_close_matches(word, known, 1, 0.6)
 
 
 def near_key(word: str, known: Iterable[str]) -> list[str]:

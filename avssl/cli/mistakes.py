@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -65,49 +65,67 @@ def _is_hydras(error: Exception) -> bool:
 
 def hydra_sentence(error: Exception, composer: Composer | None, words: Sequence[str]) -> str:
     """hydra's or OmegaConf's error in our words: what is wrong, what was probably meant, what is allowed."""
+    text, cause = str(error), error.__cause__
+    told = _by_kind(error, composer, words) or _by_text(text, composer, words)
+    if told is None and isinstance(cause, Exception):
+        told = _by_kind(cause, composer, words) or _by_text(str(cause), composer, words)
+    return told or _plain(f"{text}: {cause}" if text and cause else text or str(cause))
+
+
+def _by_kind(error: Exception, composer: Composer | None, words: Sequence[str]) -> str | None:
     from hydra.errors import InstantiationException, OverrideParseException
     from omegaconf.errors import GrammarParseError, InterpolationKeyError, MissingMandatoryValue
 
-    text, cause = str(error), error.__cause__
-    if isinstance(error, MissingMandatoryValue):
-        key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
-        return f"{key} is missing: give {key}=VALUE"
-    if isinstance(error, InstantiationException):
-        return _instantiation(error)
-    if isinstance(error, OverrideParseException):
-        return f"{error.override}: not understood; allowed: KEY=VALUE, where a KEY is names joined by dots"
-    for each in (error, cause):
-        if isinstance(each, InterpolationKeyError):
-            return _interpolation(each, composer, words)
-        if isinstance(each, GrammarParseError):
-            return f"{_key_of(each)}not understood behind a `${{`; a `${{` that is text is written \\${{"
-    if group := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        return _choice(group[1], composer)
-    if re.search("Config group override must be", text):
-        wrong = next(
-            word for word in words if composer and composer.is_group(word.partition("=")[0]) and _no_name(word)
-        )
-        return _choice(wrong.replace("=", "/", 1), composer)
-    if key := re.search(r"Could not override '([^'@]+)", text) or re.search(r"config group '([^']+)' does not", text):
-        return unknown_key(key[1], composer, words)
-    if key := re.search(r"Key '[^']+' is not in struct\s+full_key: (\S+)", text):
-        return unknown_key(key[1], composer, words)
-    if key := re.search(r"Could not delete from config\. '([^']+)'", text):
-        return unknown_key(f"~{key[1]}", composer, words)
-    if value := re.search(r"Could not delete from config\. The value of '([^']+)' is (.*) and not (.*)\.", text):
-        return f"~{value[1]}={value[3]}: it is {value[2]}; allowed: ~{value[1]}"
-    if key := re.search(r"An item is already at '([^']+)'", text) or re.search(
-        r"Multiple values for ([^.\s]+)\.", text
-    ):
-        return f"+{key[1]}: it is there already; allowed: {key[1]}=VALUE, once"
-    if word := re.search(r"(?:argument|parameters) '(.*)'(?:\n| requires --multirun)", text, re.DOTALL):
-        key, _, value = word[1].partition("=")
-        return f"{word[1]}: several values; allowed: one, or -m to run a job for each, or a list as {key}=[{value}]"
-    if config := re.search(r"Cannot find primary config '([^']+)'", text):
-        return f"--config-name={config[1]}: no such file in configs/ or --config-dir"
-    if cause is not None and not text:
-        return hydra_sentence(cause, composer, words) if isinstance(cause, Exception) else str(cause)
-    return _plain(f"{text}: {cause}" if cause is not None else text)
+    match error:
+        case MissingMandatoryValue():
+            key = getattr(error, "full_key", None) or str(error).rpartition(" ")[2]
+            return f"{key} is missing: give {key}=VALUE"
+        case InstantiationException():
+            return _instantiation(error)
+        case OverrideParseException():
+            return f"{error.override}: not understood; allowed: KEY=VALUE, where a KEY is names joined by dots"
+        case InterpolationKeyError():
+            return _interpolation(error, composer, words)
+        case GrammarParseError():
+            return rf"{_key_of(error)}not understood behind a `${{`; a `${{` that is text is written \${{"
+    return None
+
+
+def _by_text(text: str, composer: Composer | None, words: Sequence[str]) -> str | None:
+    """By what hydra writes, which has one class for most of its errors."""
+
+    def key_is(key: str) -> str:
+        return unknown_key(key, composer, words)
+
+    def no_name() -> str:
+        """A group's choice that hydra reads as a number or null."""
+        wrong = (word for word in words if composer and composer.is_group(word.partition("=")[0]) and _no_name(word))
+        return _choice(next(wrong).replace("=", "/", 1), composer)
+
+    def several(word: str) -> str:
+        key, _, value = word.partition("=")
+        as_list = "" if "(" in value else f", or a list as {key}=[{value}]"
+        return f"{word}: several values; allowed: one, or -m to run a job for each{as_list}"
+
+    known: dict[str, Callable[..., str]] = {
+        r"Could not (?:find|load) '([^']+)'": lambda path: _choice(path, composer),
+        "Config group override must be": no_name,
+        r"Could not override '([^'@]+)": key_is,
+        "config group '([^']+)' does not": key_is,
+        r"Key '[^']+' is not in struct\s+full_key: (\S+)": key_is,
+        r"Could not delete from config\. '([^']+)'": lambda key: key_is(f"~{key}"),
+        r"The value of '([^']+)' is (.*) and not (.*)\.": lambda k, is_, v: f"~{k}={v}: it is {is_}; allowed: ~{k}",
+        r"An item is already at '([^']+)'": lambda key: f"+{key}: it is there already; allowed: {key}=VALUE",
+        r"Multiple values for ([^.\s]+)\.": lambda key: f"+{key}: it is there already; allowed: {key}=VALUE",
+        r"(?s:argument|parameters) '(.*)'(?:\n| requires --multirun)": several,
+        r"Cannot find primary config '([^']+)'": lambda name: (
+            f"--config-name={name}: no such file; allowed: one in configs/ or --config-dir"
+        ),
+    }
+    for pattern, sentence in known.items():
+        if found := re.search(pattern, text):
+            return sentence(*found.groups())
+    return None
 
 
 def _no_name(word: str) -> bool:

@@ -12,15 +12,6 @@ from typing import Any
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
-def leave_out_working_folder() -> None:
-    """Take back that `python -m avssl.cli.train` puts the working folder first, unless avssl itself is in it."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    started_as_module = spec is not None and spec.name.startswith("avssl.")
-    here, home = Path.cwd(), Path(__file__).parents[2]
-    if started_as_module and here != home and sys.path and sys.path[0] in ("", str(here)):
-        del sys.path[0]
-
-
 def allow_named(config: Any) -> None:
     """Put the working folder on the path where the config names a class of a module that lies there, and only there."""
     for name in named(config, in_branches=False):

@@ -14,7 +14,7 @@ from avssl.errors import UserError
 def shown(composer: Composer, words: Sequence[str], what: str, package: str | None, resolve: bool) -> str:
     """YAML of the `job`'s config, of hydra's node or of all, or of a part of it."""
     config = composer.with_hydra(words)
-    with hydra_config(config), composer.sentences(words), flag_override(config, "readonly", False):
+    with hydra_config(config), composer.sentences(words), flag_override(config.hydra, "readonly", False):
         if resolve and what == "job":
             OmegaConf.resolve(config)
         with open_dict(config):

@@ -60,8 +60,8 @@ def _listed(config: Config) -> Any:
     from avssl.data.scan import scan
 
     root = None if config.root is None else Path(config.root).expanduser()
-    if config.manifest is not None or root is None:
-        return Manifest.read(Path(config.manifest).expanduser(), root)
+    if root is None or config.manifest is not None:
+        return Manifest.read(Path(str(config.manifest)).expanduser(), root)
     with progress(f"scanning {root.name}") as on_file:
         require, seconds = list(config.require), config.min_duration_s
         return scan(root, require=require, min_duration_s=seconds, workers=config.workers, on_file=on_file)
