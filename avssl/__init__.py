@@ -17,8 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from avssl.lazy import attach
-
-__version__ = "0.1.0"
+from avssl.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from avssl import data as data

@@ -81,7 +81,7 @@ def embed(model: Model | Place, root: Place, out: Place, *, trust: bool = False,
     return embed_folder(loaded, Path(root), Path(out), **settings)
 
 
-def pack(files: Manifest | Place, out: Place, *, format: str = "mp4", workers: int = 0, **settings: Any) -> Manifest:  # noqa: A002
+def pack(files: Manifest | Place, out: Place, *, format: str = "mp4", workers: int = 0, **settings: Any) -> Manifest:
     """Pack a folder's usable files at one small size, quick to read; as `avssl-prep pack FILES out=OUT`.
 
     files: what `avssl.scan` gives, a manifest's file, or a folder, which is scanned. format: "mp4", "shards", "memmap".

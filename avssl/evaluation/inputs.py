@@ -24,8 +24,8 @@ from avssl.data.decode.image import EXTENSIONS, read_image, shrunk
 from avssl.data.decode.info import MediaInfo
 from avssl.data.decode.limits import MAX_CHANNELS, MAX_RATE_HZ
 from avssl.data.decode.media import DecodeError
-from avssl.data.decode.pictures import as_images
 from avssl.data.decode.media_probe import probe
+from avssl.data.decode.pictures import as_images
 from avssl.data.decode.pyav import GRACE_S
 from avssl.data.decode.readers import open_reader
 from avssl.data.decode.sound import mixed, resampled_window

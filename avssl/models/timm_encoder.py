@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,9 +30,9 @@ class TimmEncoder(nn.Module):
         known = re.fullmatch(r"[\w.]+", model) is not None and timm.is_model(model.partition(".")[0])
         check("timm/", model, known, "one of timm.list_models(), as resnet18, vit_small_patch16_224")
         self.model, self.size = model, size
-        options = {} if size is None else {"img_size": size}
+        options: dict[str, Any] = {} if size is None else {"img_size": size}
         self.network = timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
-        self.out_dim = int(self.network.num_features)
+        self.out_dim = int(self.network.num_features)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         return self.network(x)

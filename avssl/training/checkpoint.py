@@ -96,7 +96,7 @@ def has_checkpoint(run: Path) -> bool:
 
 
 def load(place: Path | str) -> Checkpoint:
-    """The checkpoint of a training. UserError: there is none, another format, changed bytes, an exported model alone."""
+    """The checkpoint of a training. UserError: none is there, another format, changed bytes, a model without training."""
     folder = locate(place)
     config = read_config(folder)
     facts = read_training(folder)

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-import avssl
 from avssl import distributed
 from avssl.console import console, progress
 from avssl.data.source import Files, Source
@@ -42,6 +41,7 @@ from avssl.training.run import MANIFEST, Run
 from avssl.training.settings import Settings
 from avssl.training.warm_start import warm_start
 from avssl.types import Batch
+from avssl.version import __version__
 
 MANY = 1_000_000_000
 """More instances than any data set has: what depends on their number is checked again when it is known."""
@@ -274,7 +274,7 @@ def _notes(origin: Origin, source: Source, files: Files) -> dict[str, Any]:
     return {
         "name": origin.name,
         "made_by": origin.title,
-        "avssl": avssl.__version__,
+        "avssl": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "root": str(files.root.resolve() if files.root.exists() else files.root),
         "manifest": None if source.manifest is None else str(source.manifest.resolve()),

@@ -49,6 +49,9 @@ def cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
+ADAMW = partial(torch.optim.AdamW, lr=1e-3, weight_decay=1e-5)
+
+
 @dataclass(frozen=True)
 class Optimization:
     """What optimizer an objective gets, and how its rates move.
@@ -60,7 +63,7 @@ class Optimization:
     cosine (DINO). UserError: a value that is not allowed; (when built) a pattern that no trained parameter matches.
     """
 
-    optimizer: Callable[..., Optimizer] = partial(torch.optim.AdamW, lr=1e-3, weight_decay=1e-5)
+    optimizer: Callable[..., Optimizer] = ADAMW
     schedule: Schedule = field(default_factory=lambda: Schedule(warmup=0.02))
     base_batch_size: int | None = None
     decay_vectors: bool = False

@@ -79,8 +79,8 @@ class Settings:
     def of(cls, given: dict[str, Any]) -> Settings:
         """From keyword arguments. UserError: an unknown one."""
         known = [field.name for field in fields(cls)]
-        for name in given:
-            check(name, given[name], name in known, f"the settings {', '.join(known)}")
+        for name, value in given.items():
+            check(name, value, name in known, f"the settings {', '.join(known)}")
         return cls(**given)
 
     def plan(self, steps_per_epoch: int) -> Plan:
