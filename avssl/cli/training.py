@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -10,13 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 from avssl.cli.keys import section
 from avssl.data.source import Source
 from avssl.errors import UserError, check
-from avssl.models.locate import locate
+from avssl.models.locate import local, locate
+from avssl.models.official import is_official
 from avssl.models.pretrained import JOINT, build_branches, read_config
 from avssl.objectives.base import Objective
 from avssl.training.fit import Made, Origin, accepted, fit
 from avssl.training.optim import Optimization
 from avssl.training.run import Run
 from avssl.training.settings import Settings
+from avssl.training.warm_start import OFFICIAL
 from avssl.types import branch_of
 
 RECORDED = ("data", "branches", "objective", "optim", "embedding_dim")
@@ -53,11 +56,12 @@ def make_source(data: DictConfig, init: str | None = None) -> Source:
 
 
 def place_of(run: str) -> dict[str, str | None]:
-    """Root, manifest and split that a run was trained on. UserError: its checkpoint does not say."""
-    notes = read_config(locate(run)).get("notes") or {}
-    place = {key: notes.get(key) for key in ("root", "manifest", "split")}
+    """Root, manifest and split that a run was trained on. UserError: its checkpoint names no folder of this machine."""
+    official = run.startswith(OFFICIAL) or is_official(local(run))
+    notes = {} if official else read_config(locate(run)).get("notes")
+    place = {key: notes.get(key) if isinstance(notes, dict) else None for key in ("root", "manifest", "split")}
     plain = all(value is None or isinstance(value, str) for value in place.values())
-    if not plain or place["root"] is None:
+    if not plain or not Path(place["root"] or "").is_absolute():  # no URL: what is fetched is for the user to say
         raise UserError(f"init={run}: does not say which folder it was trained on; allowed: data.root=FOLDER beside it")
     return place
 

@@ -27,6 +27,7 @@ from avssl.errors import UserError, check, check_choice
 from avssl.evaluation.embeddings import as_rows
 from avssl.evaluation.inputs import STREAMS, Input, array_inputs, file_input, paths_of
 from avssl.files import write_text
+from avssl.models.branches import features_of
 from avssl.models.joint import Encoders, JointBranches
 from avssl.models.pretrained import CONFIG, WEIGHTS, save_model
 from avssl.types import branch_of
@@ -244,7 +245,7 @@ class Model:
     @torch.no_grad()
     def _encode(self, views: Mapping[str, Tensor], layer: str) -> dict[str, Tensor]:
         with evaluating(self.branches), torch.autocast(self.device.type, enabled=False):
-            found = self.branches.features({name: x.to(self.device) for name, x in views.items()})
+            found = features_of(self.branches, {name: x.to(self.device) for name, x in views.items()})
             found = found if layer == "feature" else self.branches.project(found)
         return {name: x.float().cpu() for name, x in found.items()}
 
