@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from avssl.cli.keys import section
+from avssl.cli.mistakes import instantiation
 from avssl.data.source import Source
 from avssl.errors import UserError, check
 from avssl.models.locate import locate
@@ -43,8 +45,8 @@ def train(config: DictConfig) -> Run:
 
 def make_source(data: DictConfig, init: str | None = None) -> Source:
     """The data set that a `data` config describes; where it names no folder, that of the run `init`."""
-    views = instantiate(data["views"], _convert_="all")
-    maker = instantiate(data["source"], _convert_="all", _partial_=True)
+    views = built(data["views"], "data.views")
+    maker = built(data["source"], "data.source", partial=True)
     if init is not None and OmegaConf.is_missing(data, "root"):
         place = place_of(init)
         return _called(maker, "data.source", {"views": views}).at(**place)
@@ -64,7 +66,7 @@ def place_of(run: str) -> dict[str, str | None]:
 
 def objective_of(config: DictConfig) -> Made:
     """What makes the objective, with its encoders, when views and number of instances are known."""
-    factory = instantiate(config.objective, _convert_="all", _partial_=True)
+    factory = built(config.objective, "objective", partial=True)
     spec: dict[str, Any] = OmegaConf.to_container(config.branches, resolve=True)  # pyright: ignore[reportAssignmentType]
     known = [name for name in spec if name != JOINT]
     for view in config.data.views:
@@ -81,8 +83,7 @@ def objective_of(config: DictConfig) -> Made:
 
 
 def make_optimization(optim: DictConfig) -> Optimization:
-    parts = instantiate(optim, _convert_="all")
-    return Optimization(**parts)
+    return Optimization(**built(optim, "optim"))
 
 
 def settings_of(config: DictConfig) -> dict[str, Any]:
@@ -90,6 +91,14 @@ def settings_of(config: DictConfig) -> dict[str, Any]:
     names = Settings.__dataclass_fields__
     found = {key: value for part in (config.data, config.trainer) for key, value in part.items() if key in names}
     return found | {"seed": config.seed}
+
+
+def built(node: DictConfig, key: str, partial: bool = False) -> Any:
+    """What a node of the config names, with all that is in it. UserError, with the key, where a value is refused."""
+    try:
+        return instantiate(OmegaConf.to_container(node, resolve=True), _convert_="all", _partial_=partial)
+    except InstantiationException as error:
+        raise UserError(instantiation(error, key)) from error
 
 
 def _called(maker: Any, key: str, arguments: dict[str, Any]) -> Any:

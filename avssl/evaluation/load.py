@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ PUBLISHED_MEAN_DB, PUBLISHED_STD_DB = -28.5, 19.7
 
 
 def load(
-    place: Path | str,
+    place: str | PathLike[str],
     *,
     trust: bool = False,
     device: torch.device | str = "cpu",
@@ -38,6 +39,7 @@ def load(
     commercial use), whose spectrograms are normalized by one mean and standard deviation here.
     UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
     """
+    place = fspath(place)
     file = Path(place).expanduser()
     if file.is_file() and file.name.endswith((".pth.tar", ".pth", ".tar")):
         return published(file).to(device)
@@ -64,8 +66,8 @@ def published_views() -> dict[str, Any]:
     from avssl.data.clips import AudioView, VideoView
     from avssl.data.transforms.video import VideoEval
 
-    statistics = {"mean": [PUBLISHED_MEAN_DB] * 257, "std": [PUBLISHED_STD_DB] * 257}
+    mean, std = [PUBLISHED_MEAN_DB] * 257, [PUBLISHED_STD_DB] * 257
     return {
         "video": VideoView(short_side=256, eval=VideoEval(224, resize=256)),
-        "audio": AudioView(eval=LogSpectrogram(**statistics)),
+        "audio": AudioView(eval=LogSpectrogram(mean=mean, std=std)),
     }

@@ -31,7 +31,8 @@ from avssl.models.joint import Encoders, JointBranches
 from avssl.models.pretrained import CONFIG, WEIGHTS, save_model
 from avssl.types import branch_of
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 LAYERS = ("embedding", "feature")
 CARD = "README.md"
 
