@@ -215,7 +215,7 @@ def fingerprint(module: nn.Module) -> str:
     """16 hex digits of a hash of all weights and buffers."""
     digest = hashlib.blake2b(digest_size=8)
     for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -149,12 +149,11 @@ class SearchIndex:
 
     def _found(self, rows: Any, names: list[str], view: str, k: int) -> SearchResult:
         scores, found = self._of(view).search(rows, k)
-        facts = self.table.table.select(["path", "label", "start_s"])
-        hits = []
-        for row_scores, row in zip(scores.tolist(), found.tolist(), strict=True):
-            pairs = [(score, n) for score, n in zip(row_scores, row, strict=True) if n >= 0]
-            clips = facts.take([n for _, n in pairs]).to_pylist()
-            hits.append([Hit(score, **clip) for (score, _), clip in zip(pairs, clips, strict=True)])
+        facts = [self.table.table[name] for name in ("path", "label", "start_s")]
+        hits = [
+            [Hit(score, *(column[n].as_py() for column in facts)) for score, n in zip(*best, strict=True) if n >= 0]
+            for best in zip(scores.tolist(), found.tolist(), strict=True)
+        ]
         return SearchResult(hits, names, view)
 
     def _of(self, view: str) -> InnerProductIndex:

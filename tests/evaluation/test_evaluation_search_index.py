@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +179,22 @@ def test_mistakes_in_embedding_a_folder(model, tiny_videos, tmp_path):
         with pytest.raises(UserError, match=message):
             embed_folder(model, root, **{"out": tmp_path / "out", "workers": 0, **settings})
     assert not (tmp_path / "out").exists()
+
+
+HEAVY = ["torchvision", "lightning_fabric", "torchmetrics", "scipy", "sklearn", "matplotlib", "pandas", "PIL"]
+SEARCH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tiny_model import tiny_model
+from avssl.evaluation.search_index import SearchIndex
+index = SearchIndex.load(sys.argv[2], views=["video"])
+print(len(index.search_files(tiny_model(), [sys.argv[3]], "video", 3, by="audio")))
+print([name for name in sys.argv[4:] if name in sys.modules])
+"""
+
+
+def test_a_search_by_sound_imports_no_more_than_it_needs(clips, folder):
+    """Each of these takes from half a second to as long as torch itself."""
+    arguments = [str(Path(__file__).parent), str(folder), str(clips[0]), *HEAVY]
+    done = subprocess.run([sys.executable, "-c", SEARCH, *arguments], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["3", "[]"], done.stderr
