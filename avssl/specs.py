@@ -85,7 +85,10 @@ def constructor(name: Any, table: Table, trust: bool, where: str) -> Any:
 
 def _arguments(kind: type) -> list[str]:
     unsaved = getattr(kind, "UNSAVED", ())
-    parameters = inspect.signature(kind).parameters.values()
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except ValueError as error:
+        raise UserError(f"{kind.__module__}.{kind.__qualname__} is no plain value") from error
     fixed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.name not in unsaved and p.kind not in fixed]
 
