@@ -81,7 +81,7 @@ def test_a_run_does_not_go_on_with_others(run, work: Path, tiny_videos: Path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "No such file"),
+        (None, "no such file"),
         ("{", "not a file of statistics"),
         ("[1]", "not a file of statistics"),
         ({"mean_db": ["x"]}, "not a file of statistics"),
