@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from avssl.cli.keys import section
 from avssl.cli.mistakes import instantiation
 from avssl.data.source import Source
-from avssl.errors import UserError, check
+from avssl.errors import UserError
 from avssl.models.locate import locate
 from avssl.models.pretrained import JOINT, build_branches, read_config
 from avssl.objectives.base import Objective
@@ -70,8 +70,8 @@ def objective_of(config: DictConfig) -> Made:
     spec: dict[str, Any] = OmegaConf.to_container(config.branches, resolve=True)  # pyright: ignore[reportAssignmentType]
     known = [name for name in spec if name != JOINT]
     for view in config.data.views:
-        ok = branch_of(view) in known
-        check("data.views", view, ok, f"views of {', '.join(known)}, or a branches= that has one for it")
+        if branch_of(view) not in known:
+            raise UserError(f"data.views.{view}: no branch for it; allowed: views of {', '.join(known)}, or branches=")
 
     def make(views: list[str], num_instances: int, seed: int) -> Objective:
         dim, fallback = config.embedding_dim, next(iter(config.data.views))

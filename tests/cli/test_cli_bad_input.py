@@ -113,8 +113,8 @@ def test_a_folder_of_one_clip(run, tmp_path: Path, tiny_videos: Path):
         (["objective=er", "objective.kappa=-1.0"], ["objective.kappa=-1.0", "above 0"]),
         (["optim.schedule.kind=step"], ["kind='step'", "constant, cosine"]),
         (["objective=avid_cma"], ["random banks", "init=RUN", "objective.warmup_epochs"]),
-        (["trainer.accelerator=gpu"], ["trainer.accelerator=gpu", "auto, cpu, cuda"]),
-        (["trainer.precision=bf16-mixed"], ["trainer.precision=bf16-mixed", "32-true"]),
+        (["trainer.accelerator=gpu"], ["trainer.accelerator='gpu'", "auto, cpu, cuda"]),
+        (["trainer.precision=bf16-mixed"], ["trainer.precision='bf16-mixed'", "32-true"]),
         (["trainer.epochs=0"], ["trainer.epochs=0", "whole numbers from 1"]),
         (["trainer.log_every=0"], ["trainer.log_every=0", "whole numbers from 1"]),
         (["init=nowhere"], ["nowhere", "a run's folder or a .pt file"]),
@@ -193,7 +193,7 @@ def test_queries_without_the_asked_stream(run, tmp_path: Path, embedded: Path):
     silent_clip(tmp_path / "silent.mp4")
     common = ("search", f"embeddings={embedded}")
     mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=audio"), "silent.mp4", "no_audio")
-    mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=smell"), "from=smell", "allowed: video, audio")
+    mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=smell"), "from='smell'", "allowed: video, audio")
     mistake(run(*common, f"query={tmp_path}/silent.mp4", "k=99"), "k=99", "1 to 24")
     mistake(run(*common, "query=nowhere.mp4"), "query=nowhere.mp4")
     assert run(*common, f"query={tmp_path}/silent.mp4", "from=video", "to=audio").status == 0

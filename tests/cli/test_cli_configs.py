@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from omegaconf import OmegaConf
 from torchvision.io import write_png
 
 from avssl.cli.compose import CONFIGS, compose

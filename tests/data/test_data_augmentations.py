@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from avssl.cli.compose import compose
 from avssl.cli.training import make_source
-
-from avssl.cli.compose import CONFIGS
 from avssl.data.decode.readers import audio
 from avssl.data.encode import write_clip
 from avssl.data.stream.samples import ClipKey, Sample

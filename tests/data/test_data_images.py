@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from avssl.cli.compose import compose
-from avssl.cli.training import make_source
 from cameras_data import write_level
 from torchvision.io import write_jpeg, write_png
 
-from avssl.cli.compose import CONFIGS
+from avssl.cli.compose import compose
+from avssl.cli.training import make_source
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.images import ImageFolder
