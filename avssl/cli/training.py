@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -12,13 +13,15 @@ from avssl.cli.keys import section
 from avssl.cli.mistakes import instantiation
 from avssl.data.source import Source
 from avssl.errors import UserError
-from avssl.models.locate import locate
+from avssl.models.locate import local, locate
+from avssl.models.official import is_official
 from avssl.models.pretrained import JOINT, build_branches, read_config
 from avssl.objectives.base import Objective
-from avssl.training.fit import Made, Origin, accepted, fit
+from avssl.training.fit import Made, Origin, accepted, check_early, fit
 from avssl.training.optim import Optimization
 from avssl.training.run import Run
 from avssl.training.settings import Settings
+from avssl.training.warm_start import OFFICIAL
 from avssl.types import branch_of
 
 RECORDED = ("data", "branches", "objective", "optim", "embedding_dim")
@@ -43,6 +46,13 @@ def train(config: DictConfig) -> Run:
     )
 
 
+def rehearse(config: DictConfig) -> None:
+    """Build all that can be built before any data is read. Raises UserError."""
+    settings, cold = Settings.of(settings_of(config)), config.init is None and config.resume == "never"
+    source, rule = make_source(config.data, config.init), make_optimization(config.optim)
+    check_early(objective_of(config), source, rule, settings, cold)
+
+
 def make_source(data: DictConfig, init: str | None = None) -> Source:
     """The data set that a `data` config describes; where it names no folder, that of the run `init`."""
     views = built(data["views"], "data.views")
@@ -55,11 +65,12 @@ def make_source(data: DictConfig, init: str | None = None) -> Source:
 
 
 def place_of(run: str) -> dict[str, str | None]:
-    """Root, manifest and split that a run was trained on. UserError: its checkpoint does not say."""
-    notes = read_config(locate(run)).get("notes") or {}
-    place = {key: notes.get(key) for key in ("root", "manifest", "split")}
+    """Root, manifest and split that a run was trained on. UserError: its checkpoint names no folder of this machine."""
+    official = run.startswith(OFFICIAL) or is_official(local(run))
+    notes = {} if official else read_config(locate(run)).get("notes")
+    place = {key: notes.get(key) if isinstance(notes, dict) else None for key in ("root", "manifest", "split")}
     plain = all(value is None or isinstance(value, str) for value in place.values())
-    if not plain or place["root"] is None:
+    if not plain or not Path(place["root"] or "").is_absolute():  # no URL: what is fetched is for the user to say
         raise UserError(f"init={run}: does not say which folder it was trained on; allowed: data.root=FOLDER beside it")
     return place
 

@@ -27,6 +27,7 @@ from avssl.errors import UserError, check, check_choice
 from avssl.evaluation.embeddings import as_rows
 from avssl.evaluation.inputs import STREAMS, Input, array_inputs, file_input, paths_of
 from avssl.files import write_text
+from avssl.models.branches import features_of
 from avssl.models.joint import Encoders, JointBranches
 from avssl.models.pretrained import CONFIG, WEIGHTS, save_model
 from avssl.types import branch_of
@@ -41,8 +42,9 @@ class Model:
     """Encoders, and the views that say how files and arrays become their input.
 
     `views` are by branch: those of a data set (a `Source`), which `embed_folder` then reads other folders as, or a
-    dict. `about` holds JSON values for the cards of embeddings ("checkpoint", "objective"), `notes` those that an exported
-    folder keeps, `trained_on` the folder and the ids that the encoders were trained on. UserError: a view without branch, a branch without view.
+    dict. `about` holds JSON values for the cards of embeddings ("checkpoint", "objective"), `notes` those that an
+    exported folder keeps, `trained_on` the folder and what gives the ids that the encoders were trained on.
+    UserError: a view without branch, a branch without view.
 
     >>> from avssl.data.clips import AudioView
     >>> from avssl.data.transforms.audio import LogSpectrogram
@@ -246,7 +248,7 @@ class Model:
     @torch.no_grad()
     def _encode(self, views: Mapping[str, Tensor], layer: str) -> dict[str, Tensor]:
         with evaluating(self.branches), torch.autocast(self.device.type, enabled=False):
-            found = self.branches.features({name: x.to(self.device) for name, x in views.items()})
+            found = features_of(self.branches, {name: x.to(self.device) for name, x in views.items()})
             found = found if layer == "feature" else self.branches.project(found)
         return {name: x.float().cpu() for name, x in found.items()}
 

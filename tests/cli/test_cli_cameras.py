@@ -196,7 +196,7 @@ def test_two_clips_of_a_silent_video(run, tiny_videos: Path, tmp_path: Path):
     )
     assert done.status == 0, done.err
     checkpoint = load(tmp_path / "run")
-    assert checkpoint.data["views_per_instance"] == 2
+    assert list(checkpoint.data["views"]) == ["video/0", "video/1"]
     assert {key.split(".")[1] for key in checkpoint.objective if key.startswith("branches.")} == {"video"}
     done = run("embed", f"checkpoint={tmp_path}/run", f"data.root={tiny_videos}", f"out={tmp_path}/emb", *EMBED)
     assert done.status == 0, done.err
@@ -224,7 +224,7 @@ def test_mistakes_end_in_one_line(run, tmp_path: Path):
     (tmp_path / "bad" / "a").mkdir(parents=True)
     (tmp_path / "bad" / "a" / "cam0.png").write_bytes(b"no picture")
     mistake(run("train", *common, f"data.root={tmp_path}/bad"), "a/cam0.png: unreadable", "two cameras")
-    missing = ("data.root=nowhere", "branches=tiny")
+    missing = (f"data.root={tmp_path}/one", "branches=tiny")
     mistake(run("train", *common, *missing), "data.views.image: no branch for it; allowed: views of video, audio")
     mistake(run("train", *common, "data.root=nowhere"), "nowhere: no such folder")
     mistake(run("train", *common, "data.root=nowhere", "+data.source.speed=1"), "data.source", "speed")
