@@ -168,7 +168,10 @@ def _name_of(kind: type) -> str:
 def _arguments(kind: type) -> list[str]:
     """Those that a spec holds. UserError: a class of somebody's that takes any."""
     unsaved = getattr(kind, "UNSAVED", ())
-    parameters = inspect.signature(kind).parameters.values()
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except ValueError as error:
+        raise UserError(f"{kind.__module__}.{kind.__qualname__} is no plain value") from error
     any_ = [p.name for p in parameters if p.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
     owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
     if any_ and owner.__module__.partition(".")[0] not in ("torch", "builtins"):  # those of a class without __init__

@@ -12,7 +12,7 @@ from avssl.console import console, progress
 from avssl.data.spec import source_spec
 from avssl.data.statistics import check_statistics
 from avssl.difference import first_difference
-from avssl.errors import UserError
+from avssl.errors import UserError, check_choice
 from avssl.evaluation.embed import clips_to_embed, embed_folder, source_of
 from avssl.evaluation.load import load
 from avssl.evaluation.model import Model
@@ -26,6 +26,8 @@ def embed(config: DictConfig) -> None:
     model = load(config.checkpoint, trust=trust_of(config.trust), device=fabric.device)
     check_views(data.views, model)
     views = None if data.branches is None else list(data.branches)
+    for branch in views or ():
+        check_choice("data.branches", branch, tuple(model.views))
     check_statistics(data.stats, source_of(model, views))
     with progress(f"scanning {Path(data.root).name}") as on_file:
         clips = clips_to_embed(

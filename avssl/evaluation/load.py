@@ -24,7 +24,7 @@ PUBLISHED_MEAN_DB, PUBLISHED_STD_DB = -28.5, 19.7
 
 
 def load(
-    place: PathLike[str] | str,
+    place: str | PathLike[str],
     *,
     trust: Trust = False,
     device: torch.device | str = "cpu",
@@ -71,8 +71,8 @@ def published_views() -> dict[str, Any]:
     from avssl.data.clips import AudioView, VideoView
     from avssl.data.transforms.video import VideoEval
 
-    statistics = {"mean": [PUBLISHED_MEAN_DB] * 257, "std": [PUBLISHED_STD_DB] * 257}
+    mean, std = [PUBLISHED_MEAN_DB] * 257, [PUBLISHED_STD_DB] * 257
     return {
         "video": VideoView(short_side=256, eval=VideoEval(224, resize=256)),
-        "audio": AudioView(eval=LogSpectrogram(**statistics)),
+        "audio": AudioView(eval=LogSpectrogram(mean=mean, std=std)),
     }

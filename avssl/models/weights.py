@@ -27,7 +27,10 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
     apart: dict[str, Tensor] = {}
     for key, value in tensors.items():  # tensors that share memory are written each by itself
         apart[key] = value.detach().cpu().contiguous().clone()
-    save_file(apart, file)
+    try:
+        save_file(apart, file)
+    except SafetensorError as error:  # the library's name for a write that failed
+        raise OSError(str(error)) from error
     return digest_of(file)
 
 

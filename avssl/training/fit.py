@@ -92,7 +92,8 @@ def fit(
     record = {**(record or {}), **chosen.moving}
     saved = resume_point(out, resume)
     started = starting_point(init) if init and not saved else None
-    check_early(objective, source, rule, chosen)
+    cold = not saved and not (started and any(key.startswith("banks.") for key in started.objective))
+    check_early(objective, source, rule, chosen, cold)
     fabric = make_fabric(chosen.accelerator, chosen.devices, chosen.precision)
     if fabric.device.type == "cpu":
         share_cores(chosen.workers)
@@ -105,6 +106,8 @@ def fit(
     source = normalized(source, files, chosen.seed, stats=chosen.stats, known=known)
     learner = make_objective(objective, source.view_names(files), len(files.ids), chosen.seed)
     learner.check_batch_size(sampler.batch_size)
+    if cold:
+        learner.check_cold_start()
     check_first_sample(learner, source, files, chosen)
     if started:
         taken = warm_start(learner, started, files.ids)
@@ -170,7 +173,7 @@ def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
     return {k: v for k, v in arguments.items() if k in inspect.signature(function).parameters and k not in given}
 
 
-def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings) -> None:
+def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings, cold: bool) -> None:
     """Make objective and optimizer on torch's meta device, which takes no memory. Raises UserError.
 
     Where the views' names depend on the files there is nothing to make yet. Only the user's mistakes count: what cannot
@@ -186,6 +189,8 @@ def check_early(objective: Made, source: Source, rule: Optimization, settings: S
                 rule.build(learner, settings.batch_size or source.default_batch_size)
         except (NotImplementedError, RuntimeError):
             return
+    if learner is not None and cold:
+        learner.check_cold_start()
     if learner is not None and settings.batch_size is not None:
         learner.check_batch_size(settings.batch_size)
 
