@@ -10,7 +10,9 @@ import importlib
 import inspect
 import logging
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from avssl.errors import UserError
@@ -38,7 +40,7 @@ def spec_of(thing: Any, table: Table) -> Any:
     if (known := getattr(thing, "spec", None)) is not None:
         return dict(known)
     kind = type(thing)
-    where = f"{kind.__module__}:{kind.__qualname__}"
+    where = f"{_module_of(kind)}:{kind.__qualname__}"
     name = next((name for name, target in table.items() if target == where), where.replace(":", "."))
     return {"name": name} | {key: spec_of(_kept(thing, key), table) for key in _arguments(kind)}
 
@@ -81,6 +83,12 @@ def constructor(name: Any, table: Table, trust: bool, where: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"{where}: {name} cannot be imported ({error})") from error
+
+
+def _module_of(kind: type) -> str:
+    """Under what name others can import it: of a class in the script that is run the name of its file."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return Path(file).stem if kind.__module__ == "__main__" and file else kind.__module__
 
 
 def _arguments(kind: type) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
+from avssl.cli.own_code import allow_trusted
 from avssl.console import console, progress
 from avssl.data.spec import source_spec
 from avssl.data.statistics import check_statistics
@@ -22,6 +23,8 @@ from avssl.training.display import report_usable
 def embed(config: DictConfig) -> None:
     data, trainer = config.data, config.trainer
     fabric = make_fabric(trainer.accelerator, trainer.devices, trainer.precision)
+    if config.trust:
+        allow_trusted(config.checkpoint)
     model = load(config.checkpoint, trust=config.trust, device=fabric.device)
     check_views(data.views, model)
     views = None if data.branches is None else list(data.branches)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from avssl.errors import UserError
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -16,6 +19,17 @@ def allow_named(config: Any) -> None:
     """Put the working folder on the path where the config names a class of a module that lies there, and only there."""
     for name in named(config, in_branches=False):
         allow(name)
+
+
+def allow_trusted(checkpoint: str) -> None:
+    """`allow_named` for the classes that a checkpoint names, which the user trusts."""
+    from avssl.models.locate import locate
+    from avssl.models.pretrained import read_config
+
+    with suppress(UserError):  # what is no checkpoint of ours is refused by those that load it
+        config = read_config(locate(checkpoint))
+        for name in named([config.get("branches"), config.get("data")], in_branches=True):
+            allow(name)
 
 
 def allow(name: str) -> None:

@@ -15,6 +15,7 @@ from avssl.errors import check, check_choice
     ),
 )
 def main(config: Config) -> None:
+    from avssl.cli.own_code import allow_trusted
     from avssl.console import console
     from avssl.evaluation.embeddings import card_of
     from avssl.evaluation.load import load
@@ -26,7 +27,10 @@ def main(config: Config) -> None:
         check_choice(key, config[key], views)
     check("k", config.k, 1 <= config.k <= card["clips"], f"1 to {card['clips']}, the number of clips")
     index = SearchIndex.load(config.embeddings, views=[config.to], kind=config.index)
-    model = load(config.checkpoint or card["checkpoint"], trust=config.trust)
+    checkpoint = config.checkpoint or card["checkpoint"]
+    if config.trust:
+        allow_trusted(checkpoint)
+    model = load(checkpoint, trust=config.trust)
     for table in index.search_files(model, list(config.query), config.to, config.k, by=config["from"]).tables():
         console.print(table)
 

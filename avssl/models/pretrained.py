@@ -51,9 +51,10 @@ def build_branches(
 ) -> Encoders:
     """The branches that a spec describes; `dim` is the length of embeddings, for heads that do not say.
 
-    An entry is {"encoder": ENCODER, "head": HEAD, "pretrained": False}. ENCODER is {"name": NAME, ARGUMENT: VALUE, ...}
-    or a name alone: of ENCODERS, "torchvision/NAME", "timm/NAME", or with `trust` "package.module.Class". HEAD is
-    {"hidden": WIDTHS, "norm": ..., "norm_last": ...}, which fits itself to the encoder, or None. An entry "joint"
+    An entry is {"encoder": ENCODER, "head": HEAD, "pretrained": False}, or ENCODER alone: a module that says in
+    `out_dim` how long its output is, {"name": NAME, ARGUMENT: VALUE, ...}, or a name alone: of ENCODERS,
+    "torchvision/NAME", "timm/NAME", or with `trust` "package.module.Class". HEAD is {"hidden": WIDTHS, "norm": ...,
+    "norm_last": ...}, which fits itself to the encoder, or None. An entry "joint"
     ({"depth": ..., "heads": ...}) puts shared layers on top. "pretrained" is True for the library's own weights, or a
     file of them; a checkpoint's spec has none, because its weights come with it.
 
@@ -75,9 +76,9 @@ def build_branches(
     return JointBranches({name: branch.encoder for name, branch in built.items()}, **spec[JOINT])  # pyright: ignore[reportArgumentType]
 
 
-def build_branch(entry: Mapping[str, Any] | str, dim: int | None, trust: bool, name: str) -> Branch:
+def build_branch(entry: Mapping[str, Any] | str | nn.Module, dim: int | None, trust: bool, name: str) -> Branch:
     """One branch of `build_branches`."""
-    if isinstance(entry, str):
+    if isinstance(entry, str | nn.Module) or "name" in entry:
         entry = {"encoder": entry}
     unknown = sorted(set(entry) - {"encoder", "head", "pretrained"})
     check(f"branches.{name}", unknown, not unknown, "encoder, head, pretrained")
@@ -86,7 +87,10 @@ def build_branch(entry: Mapping[str, Any] | str, dim: int | None, trust: bool, n
 
 
 def build_encoder(spec: Any, pretrained: bool | str, trust: bool, where: str) -> nn.Module:
-    spec = {"name": spec} if isinstance(spec, str) else spec
+    if isinstance(spec, nn.Module):
+        spec, encoder = {"name": type(spec).__name__}, spec
+    else:
+        spec, encoder = {"name": spec} if isinstance(spec, str) else spec, None
     check(where, spec, isinstance(spec, Mapping) and isinstance(spec.get("name"), str), "a name, or {name: ..., ...}")
     library, _, model = spec["name"].partition("/")
     if model and library in LIBRARIES:
@@ -95,7 +99,7 @@ def build_encoder(spec: Any, pretrained: bool | str, trust: bool, where: str) ->
     if pretrained is True:
         check(f"{where.rpartition('.')[0]}.pretrained", True, spec["name"] in LIBRARIES, "false, or a file of weights")
         spec = {**spec, "pretrained": True}
-    encoder = build(spec, ENCODERS, trust, where)
+    encoder = build(spec, ENCODERS, trust, where) if encoder is None else encoder
     number = isinstance(getattr(encoder, "out_dim", None), int)
     check(where, spec["name"], number, "an encoder that says in `out_dim` how long its output is")
     if isinstance(pretrained, str):
