@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ PUBLISHED_MEAN_DB, PUBLISHED_STD_DB = -28.5, 19.7
 
 
 def load(
-    place: Path | str,
+    place: PathLike[str] | str,
     *,
     trust: bool = False,
     device: torch.device | str = "cpu",
@@ -38,6 +39,7 @@ def load(
     commercial use), whose spectrograms are normalized by one mean and standard deviation here.
     UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
     """
+    place = place if isinstance(place, str) else Path(place)
     file = Path(place).expanduser()
     if file.is_file() and file.name.endswith((".pth.tar", ".pth", ".tar")):
         return published(file).to(device)
