@@ -35,7 +35,7 @@ def train(
     """Train on a folder of videos or pictures; the same as `avssl-train ROOT objective=... out=...`.
 
     root: the folder; None: that of the run `init`. objective: a file of configs/objective ("avid", "er", "byol", ...),
-    AVID where None, or "my_loss.MyLoss", a class that can be imported. out: the run's folder, runs/OBJECTIVE where None.
+    AVID where None, or "my_loss.MyLoss", a class that can be imported. out: the run's folder; None: runs/OBJECTIVE.
     minutes: train for so long, or for `epochs`. resume: "auto" goes on with the run in `out`.
     overrides: any other key of the config, as on the command line: ["data.size=64", "branches=tiny"].
     UserError: a key, value or folder that is not allowed. An own objective object: see `avssl.fit`.

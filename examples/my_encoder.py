@@ -1,8 +1,8 @@
 """An encoder of your own: a module that says in `out_dim` how many numbers it gives. The head fits itself to it.
 
-    python my_encoder.py ~/videos
-    avssl-train ~/videos branches.video=my_encoder.MyEncoder out=runs/my_encoder
-    avssl-embed runs/my_encoder ~/videos out=emb trust=true                 # your code is imported only if you say so
+python my_encoder.py ~/videos
+avssl-train ~/videos branches.video=my_encoder.MyEncoder out=runs/my_encoder
+avssl-embed runs/my_encoder ~/videos out=emb trust=my_encoder.MyEncoder    # your code, only if you say so
 """
 
 import sys

@@ -1,8 +1,8 @@
 """An objective of your own: one class in one file. It sees views by name, so it works on cameras as well.
 
-    python my_objective.py ~/videos
-    avssl-train ~/videos objective=my_objective.MyLoss out=runs/my_loss     # the same from the command line
-    avssl-embed runs/my_loss ~/videos out=emb                               # encoders are data, the loss is not needed
+python my_objective.py ~/videos
+avssl-train ~/videos objective=my_objective.MyLoss out=runs/my_loss     # the same from the command line
+avssl-embed runs/my_loss ~/videos out=emb                               # encoders are data, the loss is not needed
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Train on a folder of videos, without labels, and look at what came out.
 
-    python train_on_my_folder.py ~/videos --minutes 10
-    python train_on_my_folder.py ~/videos data.size=64 branches=tiny    # any key of avssl-train
+python train_on_my_folder.py ~/videos --minutes 10
+python train_on_my_folder.py ~/videos data.size=64 branches=tiny    # any key of avssl-train
 """
 
 import argparse

@@ -124,7 +124,7 @@ def test_my_encoder_by_both_doors(place: Path, monkeypatch: pytest.MonkeyPatch):
     command(place, monkeypatch, lines_in("my_encoder.py", "avssl-train"), *SMALL)
     command(place, monkeypatch, embed, "out=emb_command", "data.workers=0")
     with pytest.raises(SystemExit):  # without trust nothing of the user's is imported
-        command(place, monkeypatch, embed.replace("trust=true", ""), "out=emb_no", "data.workers=0")
+        command(place, monkeypatch, embed.replace("trust=my_encoder.MyEncoder", ""), "out=emb_no", "data.workers=0")
     assert not (place / "emb_no").exists()
 
 

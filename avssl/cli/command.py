@@ -56,7 +56,7 @@ class Command:
     paths: tuple[PathKey, ...]
     run: Callable[[Config], None]
     check: Callable[[Config], None] | None
-    readonly: bool
+    rehearse: Callable[[Config], None] | None
 
     @property
     def program(self) -> str:
@@ -74,20 +74,20 @@ def command(
     paths: Sequence[PathKey] = (),
     *,
     check: Callable[[Config], None] | None = None,
-    readonly: bool = True,
+    rehearse: Callable[[Config], None] | None = None,
 ) -> Callable[[Callable[[Config], None]], Callable[[], None]]:
     """Make a console entry point from a function of the composed config.
 
     name: of the config in configs/, and behind "avssl-" of the command.
     paths: keys that are paths. Those with a name, of what is read, can be given by their place, in this order.
-    check: looks at a composed config before anything runs, with -m at that of every job; raises UserError.
-    readonly: False only as long as the function still writes into its config.
+    check: looks at a composed config before anything heavy is imported; raises UserError.
+    rehearse: with -m, looks at that of every job before the first one runs, however heavy that is; raises UserError.
 
     A mistake of the user's ends in one line on stderr and status 2; anything else is a bug and keeps its traceback.
     """
 
     def decorate(run: Callable[[Config], None]) -> Callable[[], None]:
-        spec = Command(name, tuple(paths), run, check, readonly)
+        spec = Command(name, tuple(paths), run, check, rehearse)
 
         @functools.wraps(run)
         def main() -> None:
@@ -173,12 +173,14 @@ def _run(spec: Command, composer: Composer, config: Config, words: Sequence[str]
     logging.getLogger("avssl").setLevel("INFO")
     logging.captureWarnings(True)
     allow_named(OmegaConf.to_container(config))
-    OmegaConf.set_readonly(config, spec.readonly or None)
+    OmegaConf.set_readonly(config, True)
     with one_line(composer, words), in_keys_of(config):
         spec.run(config)
 
 
 def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
+    from omegaconf import OmegaConf
+
     from avssl.cli.compose import check_hydra_keys, hydra_without_plugins
     from avssl.cli.configs import choices
     from avssl.cli.sweep import Job, announce, in_own_folders, jobs_of, run_all
@@ -190,6 +192,10 @@ def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
                 config = composer.job(job.overrides, number)
                 with composer.sentences(job.overrides):
                     _check(spec, config)
+                if spec.rehearse is not None:
+                    allow_named(OmegaConf.to_container(config))
+                    with in_keys_of(config):
+                        spec.rehearse(config)
             except UserError as error:
                 raise UserError(f"job {number + 1} ({job.name}): {error}" if len(jobs) > 1 else str(error)) from error
             configs.append(config)

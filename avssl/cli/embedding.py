@@ -7,12 +7,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from avssl import distributed
-from avssl.cli.own_code import allow_trusted
+from avssl.cli.own_code import trust_of
 from avssl.console import console, progress
 from avssl.data.spec import source_spec
 from avssl.data.statistics import check_statistics
 from avssl.difference import first_difference
-from avssl.errors import UserError
+from avssl.errors import UserError, check_choice
 from avssl.evaluation.embed import clips_to_embed, embed_folder, source_of
 from avssl.evaluation.load import load
 from avssl.evaluation.model import Model
@@ -23,11 +23,11 @@ from avssl.training.display import report_usable
 def embed(config: DictConfig) -> None:
     data, trainer = config.data, config.trainer
     fabric = make_fabric(trainer.accelerator, trainer.devices, trainer.precision)
-    if config.trust:
-        allow_trusted(config.checkpoint)
-    model = load(config.checkpoint, trust=config.trust, device=fabric.device)
+    model = load(config.checkpoint, trust=trust_of(config.trust), device=fabric.device)
     check_views(data.views, model)
     views = None if data.branches is None else list(data.branches)
+    for branch in views or ():
+        check_choice("data.branches", branch, tuple(model.views))
     check_statistics(data.stats, source_of(model, views))
     with progress(f"scanning {Path(data.root).name}") as on_file:
         clips = clips_to_embed(

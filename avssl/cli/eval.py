@@ -25,7 +25,7 @@ def check_task(config: Config) -> None:
         PathKey("embeddings", EMBEDDINGS, "EMB"),
         PathKey("test", EMBEDDINGS),
         PathKey("root", FOLDER),
-        PathKey("out", OUT_FOLDER, instead=("test", "embeddings")),
+        PathKey("out", OUT_FOLDER, instead=("embeddings",)),
     ),
     check=check_task,
 )
@@ -83,7 +83,8 @@ def _probe_column(config: Config, train: Any, test: Any, view: str) -> dict[str,
 
 def _out(config: Config) -> Path:
     """The folder for what is written: `out`, or else that of the embeddings that are looked at."""
-    out = Path(config.out or config.test or config.embeddings).expanduser()
+    looked_at = config.test if config.task == "probe" and config.test else config.embeddings
+    out = Path(config.out or looked_at).expanduser()
     out.mkdir(parents=True, exist_ok=True)
     return out
 

@@ -81,7 +81,7 @@ def _by_kind(error: Exception, composer: Composer | None, words: Sequence[str]) 
             key = getattr(error, "full_key", None) or str(error).rpartition(" ")[2]
             return f"{key} is missing: give {key}=VALUE"
         case InstantiationException():
-            return _instantiation(error)
+            return instantiation(error)
         case OverrideParseException():
             return f"{error.override}: not understood; allowed: KEY=VALUE, where a KEY is names joined by dots"
         case InterpolationKeyError():
@@ -182,11 +182,12 @@ def _interpolation(error: Exception, composer: Composer | None, words: Sequence[
     return f"{_key_of(error)}${{{name}}} names no key{did_you_mean(near_key(name, keys))}; {hint}"
 
 
-def _instantiation(error: Exception) -> str:
-    """The constructor's own sentence, behind the key it was called for."""
-    key = re.search(r"full_key: (\S+)", str(error))
+def instantiation(error: Exception, parent: str = "") -> str:
+    """The constructor's own sentence, behind the key it was called for; `parent` is that of the node it lies in."""
+    inside = re.search(r"full_key: (\S+)", str(error))
+    key = ".".join(filter(None, [parent, inside[1] if inside else ""]))
     cause = error.__cause__ or error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    prefix = f"{key[1]}." if key and isinstance(cause, ValueError) else f"{key[1]}: " if key else ""
+    prefix = f"{key}." if key and isinstance(cause, ValueError) else f"{key}: " if key else ""
     return prefix + str(cause).splitlines()[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from avssl.errors import UserError
+from avssl.errors import check
 
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -21,17 +20,6 @@ def allow_named(config: Any) -> None:
         allow(name)
 
 
-def allow_trusted(checkpoint: str) -> None:
-    """`allow_named` for the classes that a checkpoint names, which the user trusts."""
-    from avssl.models.locate import locate
-    from avssl.models.pretrained import read_config
-
-    with suppress(UserError):  # what is no checkpoint of ours is refused by those that load it
-        config = read_config(locate(checkpoint))
-        for name in named([config.get("branches"), config.get("data")], in_branches=True):
-            allow(name)
-
-
 def allow(name: str) -> None:
     """`allow_named` for one dotted name: as my_loss.MyLoss."""
     top, here = name.partition(".")[0], str(Path.cwd())
@@ -40,13 +28,29 @@ def allow(name: str) -> None:
         sys.path.append(here)
 
 
+def trust_of(value: Any) -> bool | list[str]:
+    """The key `trust` as `avssl.load` has it: true, false, a class's name or a list of them. UserError.
+
+    With names the user says which modules are meant, so that they may lie in the working folder; with true only what
+    is installed, or on PYTHONPATH, is imported: a checkpoint cannot put a folder on the path.
+    """
+    if isinstance(value, bool):
+        return value
+    names = [value] if isinstance(value, str) else list(value) if isinstance(value, Sequence) else []
+    ok = bool(names) and all(isinstance(name, str) and DOTTED.fullmatch(name) for name in names)
+    check("trust", value, ok, "true, false, or the names of classes, as my_encoder.MyEncoder")
+    return names
+
+
 def named(node: Any, *, in_branches: bool) -> Iterator[str]:
-    """The dotted names of classes in a plain config: each `_target_`, and below `branches` each text like one."""
+    """The dotted names in a plain config: of `_target_` and `trust`, and below `branches` each text like one."""
     if isinstance(node, dict):
         for key, value in node.items():
             if isinstance(value, str):
-                if (key == "_target_" or in_branches) and DOTTED.fullmatch(value):
+                if (key in ("_target_", "trust") or in_branches) and DOTTED.fullmatch(value):
                     yield value
+            elif key == "trust" and isinstance(value, list):
+                yield from (name for name in value if isinstance(name, str) and DOTTED.fullmatch(name))
             else:
                 yield from named(value, in_branches=in_branches or key == "branches")
     elif isinstance(node, list):

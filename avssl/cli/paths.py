@@ -70,8 +70,8 @@ def check_path(path: PathKey, text: str) -> None:
     if not file.exists():
         if (path.kind == FOLDER and is_url(text)) or (path.kind == RUN and _may_be_on_the_hub(text)):
             return
-        what = {FOLDER: "folder", FILE: "file", RUN: "run", EMBEDDINGS: "folder of embeddings"}[path.kind]
-        raise UserError(f"{path.key}={text}: no such {what}; allowed: {MEANT[path.kind]}")
+        what = {FOLDER: "such folder", FILE: "such file", RUN: "such run", EMBEDDINGS: "finished embeddings"}[path.kind]
+        raise UserError(f"{path.key}={text}: no {what}; allowed: {MEANT[path.kind]}")
     if problem := _problem(path, file):
         raise UserError(f"{path.key}={text}: {problem}; allowed: {MEANT[path.kind]}")
 
@@ -112,7 +112,8 @@ def _may_be_on_the_hub(text: str) -> bool:
 def check_needed(paths: tuple[PathKey, ...], values: Mapping[str, object], usage: str) -> None:
     """Raise UserError for a path that is missing; `values` holds None for null and for what was not given."""
     for path in paths:
-        others = [path.key, *path.instead, *filter(None, [path.file_key])]
+        others = [path.key, *filter(None, [path.file_key]), *path.instead]
         needed = (path.name or path.written) and not path.optional
         if needed and not any(values.get(key) for key in others):
-            raise UserError(f"{path.key} is missing: {usage}")
+            instead = "".join(f", or {key}=..." for key in others[1:] if not path.written)
+            raise UserError(f"{path.key} is missing: {usage}{instead}")

@@ -15,7 +15,7 @@ from avssl.errors import check, check_choice
     ),
 )
 def main(config: Config) -> None:
-    from avssl.cli.own_code import allow_trusted
+    from avssl.cli.own_code import trust_of
     from avssl.console import console
     from avssl.evaluation.embeddings import card_of
     from avssl.evaluation.load import load
@@ -27,10 +27,9 @@ def main(config: Config) -> None:
         check_choice(key, config[key], views)
     check("k", config.k, 1 <= config.k <= card["clips"], f"1 to {card['clips']}, the number of clips")
     index = SearchIndex.load(config.embeddings, views=[config.to], kind=config.index)
-    checkpoint = config.checkpoint or card["checkpoint"]
-    if config.trust:
-        allow_trusted(checkpoint)
-    model = load(checkpoint, trust=config.trust)
+    place = config.checkpoint or card.get("checkpoint")
+    check("checkpoint", place, isinstance(place, str), "a run; the card of these embeddings names none")
+    model = load(place, trust=trust_of(config.trust))
     for table in index.search_files(model, list(config.query), config.to, config.k, by=config["from"]).tables():
         console.print(table)
 

@@ -8,6 +8,12 @@ from avssl.cli.command import FILE, FOLDER, OUT_FOLDER, RUN, Config, PathKey, co
 from avssl.cli.mistakes import INTERRUPTED
 
 
+def rehearse(config: Config) -> None:
+    from avssl.cli.training import rehearse as build
+
+    build(config)
+
+
 @command(
     "train",
     paths=(
@@ -17,6 +23,7 @@ from avssl.cli.mistakes import INTERRUPTED
         PathKey("init", RUN),
         PathKey("out", OUT_FOLDER),
     ),
+    rehearse=rehearse,
 )
 def main(config: Config) -> None:
     from avssl.cli.training import train

@@ -101,10 +101,12 @@ def first_sound(source: Source) -> tuple[str, AudioView] | None:
 def normalized(
     source: Source, files: Files, seed: int, *, stats: str | None = None, known: tuple[Any, Any] | None = None
 ) -> Source:
-    """The source with the statistics of its spectrograms: those known, those of a file, or measured."""
+    """The source with the statistics of its spectrograms: those known, its own, those of a file, or measured."""
     sound = first_sound(source)
     if sound is None or not hasattr(sound[1].eval, "with_statistics"):
         return source
+    if known is None and sound[1].eval.mean is not None:  # pyright: ignore[reportFunctionMemberAccess]
+        return source  # with statistics of its own
     if stats is not None:
         given = agreeing(stats, sound[1], known)
         known = given.mean_db, given.std_db

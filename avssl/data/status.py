@@ -62,6 +62,10 @@ def check_require(require: Sequence[str]) -> None:
 def statuses(table: pa.Table, require: Sequence[str], min_duration_s: float | int, limits: Limits) -> pa.Array:
     """For each row with the columns FACTS "ok", or the first reason why the file cannot be used."""
     fact = {name: table.column(name).to_numpy() for name in FACTS}  # an unknown number is NaN: less than nothing
+    return pa.array(_words(fact, require, min_duration_s, limits), pa.string())
+
+
+def _words(fact: Facts, require: Sequence[str], min_duration_s: float | int, limits: Limits) -> np.ndarray:
     own = fact["status"]
     found = [*_of_streams(fact, require), *_of_time(fact, require, min_duration_s, limits)]
     if "audio" in require:
@@ -70,21 +74,19 @@ def statuses(table: pa.Table, require: Sequence[str], min_duration_s: float | in
         found.append(("still", fact["motion"] < limits.still_grey))
     words = [own, *(np.array(word, object) for word, _ in found)]
     conditions = [~np.isin(own, DERIVED), *(condition for _, condition in found)]
-    return pa.array(np.select(conditions, words, np.array("ok", object)), pa.string())
+    return np.select(conditions, words, np.array("ok", object))
 
 
 def status_of(
     facts: Mapping[str, Any], require: Sequence[str], min_duration_s: float | int, limits: Limits = DEFAULT
 ) -> str:
     """`statuses` of one row."""
-    table = pa.table({name: pa.array([facts[name]], _TYPES.get(name, pa.float64())) for name in FACTS})
-    return statuses(table, require, min_duration_s, limits)[0].as_py()
+    # Without pyarrow, whose pa.array imports pandas where it is installed, which takes seconds.
+    fact = {name: np.array([facts[name]], object if name in _NO_NUMBERS else float) for name in FACTS}
+    return str(_words(fact, require, min_duration_s, limits)[0])
 
 
-_TYPES = {
-    **dict.fromkeys(("has_video", "has_audio"), pa.bool_()),
-    **dict.fromkeys(("video_codec", "audio_codec", "status"), pa.string()),
-}
+_NO_NUMBERS = ("has_video", "has_audio", "video_codec", "audio_codec", "status")
 
 
 def _of_streams(fact: Facts, require: Sequence[str]) -> list[tuple[str, np.ndarray]]:

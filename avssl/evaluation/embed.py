@@ -29,6 +29,7 @@ from avssl.evaluation.embeddings import CARD, FACTS, TABLE, Embeddings, table_of
 from avssl.evaluation.model import Model
 from avssl.files import whole, write_json
 from avssl.functional.checks import check
+from avssl.models.branches import features_of
 from avssl.models.joint import Encoders
 from avssl.types import UserError, branch_of
 
@@ -263,7 +264,7 @@ def _batches(dataset: EvalSet, part: int, batch_size: int) -> list[list[ClipKey]
 
 @torch.inference_mode()
 def _vectors(branches: Encoders, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    features = branches.features(views)
+    features = features_of(branches, views)
     return {**branches.project(features), **{f"{view}.feature": x for view, x in features.items()}}
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avssl.types import UserError
 
+_LEAF = ".list.element"
 TABLE, CARD = "embeddings.parquet", "card.json"
 FACTS = pa.schema([("id", pa.string()), ("path", pa.string()), ("label", pa.string()), ("start_s", pa.float64())])
 
@@ -83,11 +84,14 @@ class Embeddings:
     def read(cls, folder: Path | str, columns: Sequence[str] | None = None) -> Embeddings:
         """Read what `embed` wrote, of the vectors all columns or these. UserError: the folder holds no such ones."""
         card, table = card_of(folder), Path(folder).expanduser() / TABLE
-        known = [name for name in pq.read_schema(table).names if name not in FACTS.names]
-        for name in columns or ():
-            _check_column(name, known)
-        names = None if columns is None else [*FACTS.names, *columns]
-        return cls(pq.read_table(table, columns=names), card)
+        with pq.ParquetFile(table) as file:  # pq.read_table would import pandas, which takes seconds
+            known = [name for name in file.schema_arrow.names if name not in FACTS.names]
+            for name in columns or ():
+                _check_column(name, known)
+            wanted = [*FACTS.names, *(known if columns is None else columns)]
+            leaves = [file.schema.column(n).path for n in range(len(file.schema))]  # "video.list.element"
+            found = file.read([leaf for leaf in leaves if leaf.removesuffix(_LEAF) in wanted or leaf in wanted])
+        return cls(found.select(wanted), card)
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -145,7 +149,7 @@ class Embeddings:
         """One column as a tensor. UserError: there is no such column."""
         _check_column(view, self.columns)
         column = self.table[view]
-        flat = np.concatenate([chunk.flatten().to_numpy() for chunk in column.chunks])
+        flat = np.concatenate([_floats(chunk.flatten()) for chunk in column.chunks])
         return torch.from_numpy(flat).view(len(self), column.type.list_size)
 
     def normalised(self, view: str) -> Float[Tensor, "n d"]:
@@ -167,6 +171,11 @@ class Embeddings:
             means[name] = x.new_zeros(len(first), x.shape[1]).index_add(0, owner, x) / clips
         rows = table.to_pydict()
         return Embeddings(table_of(rows["id"], rows["path"], rows["label"], rows["start_s"], means), self.card)
+
+
+def _floats(values: pa.Array) -> np.ndarray:
+    """Float32 without nulls as an array. `to_numpy` would import pandas, where it is installed, which takes seconds."""
+    return np.frombuffer(values.buffers()[1], np.float32, len(values), 4 * values.offset)
 
 
 def card_of(folder: Path | str) -> dict[str, Any]:

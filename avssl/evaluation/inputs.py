@@ -174,10 +174,9 @@ def is_picture(path: Path) -> bool:
 
 def paths_of(files: Any) -> list[Path]:
     """One path, or the paths of a list. Raises UserError for anything else, and for none."""
-    several = not isinstance(files, str | os.PathLike) and isinstance(files, Iterable)
-    if isinstance(files, bytes | bytearray | Mapping) or is_array(files):
-        several = False
-    found = [_path(file) for file in (files if several else [files])]
+    one = isinstance(files, str | os.PathLike | bytes | bytearray | Mapping) or is_array(files)
+    several = list(files) if isinstance(files, Iterable) and not one else [files]
+    found = [_path(file) for file in several]
     check("files", files, len(found) > 0, "one path and more")
     return found
 
@@ -267,9 +266,9 @@ def _rates(name: str, given: Any, used: bool, count: int, unit: str) -> list[Any
     check(name, given, len(rates) == count, f"one number in {unit}, or one for each of {count} arrays")
     for rate in rates:
         number = isinstance(rate, int | float | np.integer | np.floating | Fraction) and not isinstance(rate, bool)
-        check(name, rate, number and math.isfinite(rate) and rate > 0, f"{unit} above 0")
+        check(name, rate, bool(number and math.isfinite(rate) and rate > 0), f"{unit} above 0")
         if name == "rate_hz":
-            check(name, rate, rate == int(rate) <= MAX_RATE_HZ, f"whole numbers up to {MAX_RATE_HZ}")
+            check(name, rate, bool(rate == int(rate) <= MAX_RATE_HZ), f"whole numbers up to {MAX_RATE_HZ}")
     return rates
 
 

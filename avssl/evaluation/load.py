@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -12,51 +11,57 @@ import torch
 
 from avssl.data.spec import build_source
 from avssl.data.transforms.audio import LogSpectrogram
+from avssl.errors import UserError
 from avssl.evaluation.model import Model
 from avssl.models.joint import Encoders
-from avssl.models.locate import locate, trained_ids
-from avssl.models.official import load_official
-from avssl.models.pretrained import read_model
-
-log = logging.getLogger(__name__)
+from avssl.models.locate import local, locate, trained_ids
+from avssl.models.official import is_official, load_official
+from avssl.models.pretrained import CONFIG, read_model
+from avssl.specs import Trust
 
 PUBLISHED_MEAN_DB, PUBLISHED_STD_DB = -28.5, 19.7
 """About what the published spectrograms have, over all bands: their own statistics are in no published file."""
 
 
 def load(
-    place: PathLike[str] | str,
+    place: str | PathLike[str],
     *,
-    trust: bool = False,
+    trust: Trust = False,
     device: torch.device | str = "cpu",
     branches: Encoders | None = None,
 ) -> Model:
     """The model of a run, of a checkpoint, of an exported folder, or "USER/NAME" of the Hugging Face Hub.
 
     Nothing in the files is run. With `trust` the classes of others that config.json names are imported, and named in
-    the log. `branches`: modules of your own to fill, where a checkpoint could not describe them.
+    the log: all of them with True, or those of the given names, as "my_encoder.MyEncoder". Their modules have to be on
+    Python's path; loading adds no folder to it, neither the model's nor the working one. `branches`: modules of your
+    own to fill, where a checkpoint could not describe them.
     A file .pth.tar is taken for a checkpoint as published for AVID and AVID-CMA (licence CC BY-NC 4.0, not for
     commercial use), whose spectrograms are normalized by one mean and standard deviation here.
     UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
     """
-    place = place if isinstance(place, str) else Path(place)
-    file = Path(place).expanduser()
-    if file.is_file() and file.name.endswith((".pth.tar", ".pth", ".tar")):
+    file = local(place)
+    if is_official(file):
         return published(file).to(device)
     folder = locate(place)
     exported = read_model(folder, trust, branches)
-    source, notes = build_source(exported.data, trust), exported.notes
-    here = Path(place).expanduser()
-    about = {"checkpoint": str(here.resolve() if here.exists() else place)}
-    about["objective"] = str(notes.get("name", ""))
-    root = notes.get("root")
-    trained_on = None if not isinstance(root, str) else (Path(root), partial(trained_ids, folder))
-    return Model(exported.branches, source, about=about, notes=notes, trained_on=trained_on).to(device)
+    try:
+        source = build_source(exported.data, trust)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG}: {error}") from error
+    about = {"checkpoint": str(file.resolve() if file.exists() else place)}
+    about["objective"] = str(exported.notes.get("name", ""))
+    root = exported.notes.get("root")
+    known = isinstance(root, str) and Path(root).is_absolute()
+    trained_on = (Path(root), partial(trained_ids, folder)) if known else None
+    try:
+        return Model(exported.branches, source, about=about, notes=exported.notes, trained_on=trained_on).to(device)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG}: {error}") from error
 
 
 def published(file: Path) -> Model:
     """A published AVID or AVID-CMA checkpoint with the views of its paper."""
-    log.info("%s: published under CC BY-NC 4.0, not for commercial use", file)
     found = load_official(file, bands_first=True)
     return Model(found.branches, published_views(), about={"checkpoint": str(file.resolve()), "objective": "avid"})
 
@@ -66,8 +71,8 @@ def published_views() -> dict[str, Any]:
     from avssl.data.clips import AudioView, VideoView
     from avssl.data.transforms.video import VideoEval
 
-    statistics = {"mean": [PUBLISHED_MEAN_DB] * 257, "std": [PUBLISHED_STD_DB] * 257}
+    mean, std = [PUBLISHED_MEAN_DB] * 257, [PUBLISHED_STD_DB] * 257
     return {
         "video": VideoView(short_side=256, eval=VideoEval(224, resize=256)),
-        "audio": AudioView(eval=LogSpectrogram(**statistics)),
+        "audio": AudioView(eval=LogSpectrogram(mean=mean, std=std)),
     }

@@ -27,11 +27,13 @@ from avssl.errors import UserError, check, check_choice
 from avssl.evaluation.embeddings import as_rows
 from avssl.evaluation.inputs import STREAMS, Input, array_inputs, file_input, paths_of
 from avssl.files import write_text
+from avssl.models.branches import features_of
 from avssl.models.joint import Encoders, JointBranches
 from avssl.models.pretrained import CONFIG, WEIGHTS, save_model
 from avssl.types import branch_of
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 LAYERS = ("embedding", "feature")
 CARD = "README.md"
 
@@ -40,8 +42,9 @@ class Model:
     """Encoders, and the views that say how files and arrays become their input.
 
     `views` are by branch: those of a data set (a `Source`), which `embed_folder` then reads other folders as, or a
-    dict. `about` holds JSON values for the cards of embeddings ("checkpoint", "objective"), `notes` those that an exported
-    folder keeps, `trained_on` the folder and the ids that the encoders were trained on. UserError: a view without branch, a branch without view.
+    dict. `about` holds JSON values for the cards of embeddings ("checkpoint", "objective"), `notes` those that an
+    exported folder keeps, `trained_on` the folder and what gives the ids that the encoders were trained on.
+    UserError: a view without branch, a branch without view.
 
     >>> from avssl.data.clips import AudioView
     >>> from avssl.data.transforms.audio import LogSpectrogram
@@ -73,14 +76,14 @@ class Model:
         self.notes = dict(notes or {})
         self.source = views if isinstance(views, Source) else None
         names = list(_modules(branches))
-        found = by_branch(views.views if isinstance(views, Source) else views)
+        found: dict[str, Any] = by_branch(views.views if isinstance(views, Source) else views)
         if len(found) == 1 and not set(found) & set(names):  # a branch per camera, all with the one view
-            found = dict.fromkeys(names, next(iter(found.values())))
+            found = {name: view for view in found.values() for name in names}
         for name in names:
             check("views", list(found), name in found, f"one for each branch: {', '.join(names)}")
         for name in found:
             check("branches", names, branch_of(name) in names, f"one for each view: {', '.join(found)}")
-        self._views = {name: found[name] for name in names}
+        self._views: dict[str, Any] = {name: found[name] for name in names}
 
     @property
     def views(self) -> dict[str, Any]:
@@ -143,8 +146,8 @@ class Model:
         A view's window is the middle of the input, which must be as long. views: those to give; by default all of a
         file's, and those that the arrays are for. layer: "embedding" (unit length unless normalize=False), or
         "feature", what the encoder gives before the head, which is treated alike.
-        A row is the same whatever is embedded beside it, up to the rounding of float32 sums (below 1e-5 of the unit
-        length on a CPU). workers: threads that decode ahead of the encoders; 0 decodes in turn. Nothing is drawn at
+        A row is the same whatever is embedded beside it, up to the rounding of float32 sums (1e-5 of the unit length
+        on a CPU). workers: threads that decode ahead of the encoders; 0 decodes in turn. Nothing is drawn at
         random, and no gradient flows.
         UserError: an argument that is not allowed; a file that cannot be read, lacks a stream, or is shorter than a
         view, the first of a list and how many of them.
@@ -212,7 +215,8 @@ class Model:
         if names is not None:
             ok = isinstance(names, Iterable) and len(names := list(names)) > 0 and set(names) <= set(self._views)
             check("views", views, ok, f"some of {', '.join(self._views)}")
-        chosen = {name: view for name, view in self._views.items() if names is None or name in names}
+        mine = self._views
+        chosen: dict[str, Any] = {name: view for name, view in mine.items() if names is None or name in names}
         if given is None:
             return chosen
         if names is None:
@@ -244,7 +248,7 @@ class Model:
     @torch.no_grad()
     def _encode(self, views: Mapping[str, Tensor], layer: str) -> dict[str, Tensor]:
         with evaluating(self.branches), torch.autocast(self.device.type, enabled=False):
-            found = self.branches.features({name: x.to(self.device) for name, x in views.items()})
+            found = features_of(self.branches, {name: x.to(self.device) for name, x in views.items()})
             found = found if layer == "feature" else self.branches.project(found)
         return {name: x.float().cpu() for name, x in found.items()}
 
@@ -284,7 +288,7 @@ def fingerprint(module: nn.Module) -> str:
     """16 hex digits of a hash of all weights and buffers."""
     digest = hashlib.blake2b(digest_size=8)
     for name, value in module.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

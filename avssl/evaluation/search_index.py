@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from avssl.evaluation.embeddings import Embeddings, as_rows, card_of
 from avssl.evaluation.model import Model
@@ -46,14 +48,14 @@ class SearchResult:
     def __len__(self) -> int:
         return sum(map(len, self.hits))
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[Group]:
         """One for each query, for rich."""
         made = []
         for query, hits in zip(self.queries, self.hits, strict=True):
-            table = Table("rank", "score", "clip", "label", "start s", title=f"{query} -> {self.view}")
+            table = Table("rank", "score", "clip", "label", "start s")
             for rank, hit in enumerate(hits, start=1):
                 table.add_row(str(rank), f"{hit.score:.3f}", hit.path, hit.label, f"{hit.start_s:.2f}")
-            made.append(table)
+            made.append(Group(Text(f"{query} -> {self.view}"), table))
         return made
 
     def __str__(self) -> str:
@@ -136,7 +138,7 @@ class SearchIndex:
         folder = Path(folder).expanduser()
         table = Embeddings.read(folder, views)
         saved = json.loads((folder / INDEX).read_text("utf-8")) if (folder / INDEX).is_file() else {"kind": "flat"}
-        kind = kind or saved["kind"]
+        kind = str(saved["kind"]) if kind is None else kind
         check_choice("kind", kind, KINDS)
         if kind == "flat" or kind != saved["kind"]:
             return cls(table, kind)
@@ -147,12 +149,11 @@ class SearchIndex:
 
     def _found(self, rows: Any, names: list[str], view: str, k: int) -> SearchResult:
         scores, found = self._of(view).search(rows, k)
-        facts = self.table.table.select(["path", "label", "start_s"])
-        hits = []
-        for row_scores, row in zip(scores.tolist(), found.tolist(), strict=True):
-            pairs = [(score, n) for score, n in zip(row_scores, row, strict=True) if n >= 0]
-            clips = facts.take([n for _, n in pairs]).to_pylist()
-            hits.append([Hit(score, **clip) for (score, _), clip in zip(pairs, clips, strict=True)])
+        facts = [self.table.table[name] for name in ("path", "label", "start_s")]
+        hits = [
+            [Hit(score, *(column[n].as_py() for column in facts)) for score, n in zip(*best, strict=True) if n >= 0]
+            for best in zip(scores.tolist(), found.tolist(), strict=True)
+        ]
         return SearchResult(hits, names, view)
 
     def _of(self, view: str) -> InnerProductIndex:

@@ -22,7 +22,7 @@ COLUMNS = {**{f"R@{k}": 3 for k in KS}, "median_rank": 1, "mAP": 3}  # name: dec
 
 def as_text(table: RenderableType) -> str:
     """A table as plain lines, as wide as it needs."""
-    console = Console(file=StringIO(), width=200, color_system=None, force_jupyter=False)
+    console = Console(file=StringIO(), width=1000, color_system=None, force_jupyter=False)
     console.print(table)
     lines = console.file.getvalue().splitlines()  # pyright: ignore[reportAttributeAccessIssue]
     return "\n".join(line.rstrip() for line in lines)

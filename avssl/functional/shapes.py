@@ -13,7 +13,7 @@ def check_rows(least: int = 1, /, **rows: Tensor) -> None:
     >>> import torch
     >>> check_rows(z1=torch.zeros(4, 2), z2=torch.zeros(4, 3))
     Traceback (most recent call last):
-    avssl.types.UserError: z2.shape=(4, 3); allowed: (4, 2), as z1
+    avssl.errors.UserError: z2.shape=(4, 3); allowed: (4, 2), as z1
     """
     first = next(iter(rows))
     for name, x in rows.items():

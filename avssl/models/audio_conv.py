@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from avssl.errors import check
+
 
 class Conv2D10(nn.Module):
     """Four blocks of two 3x3 convolutions with width, 2, 4 and 8 times width planes, then a global max pool.
@@ -16,6 +18,8 @@ class Conv2D10(nn.Module):
 
     def __init__(self, width: int = 64, channels: int = 1) -> None:
         super().__init__()
+        for name, value in {"width": width, "channels": channels}.items():
+            check(name, value, value >= 1, "1 and more")
         self.width, self.channels = width, channels
         planes = [width, 2 * width, 4 * width, 8 * width]
         self.out_dim = planes[-1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from avssl.types import UserError, Views, branch_of
@@ -48,3 +50,35 @@ class Branches(nn.ModuleDict):
         if name not in self:
             raise UserError(f"view {view!r} has no branch: the branches are {', '.join(self)}")
         return self[name]  # pyright: ignore[reportReturnType]
+
+
+@torch.no_grad()
+def check_inputs(branches: nn.Module, views: Views) -> None:
+    """Raise UserError, naming the view, where an encoder does not take its input; the attempt changes nothing."""
+    training = [module for module in branches.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        for view, x in views.items():
+            try:
+                branches({view: x})
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # what an encoder raises for a wrong shape is its own affair
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                shape = f"an input of shape {list(x.shape[1:])}"
+                raise UserError(f"views.{view}: its encoder does not take {shape} ({reason})") from error
+    finally:
+        for module in training:
+            module.training = True
+
+
+def features_of(branches: Any, views: Views) -> dict[str, Tensor]:
+    """`branches.features`. UserError, naming the view: an encoder does not take its input."""
+    try:
+        return branches.features(views)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:
+        check_inputs(branches, {view: x[:1] for view, x in views.items()})
+        raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from avssl.models.heads import MLP
 from avssl.models.r2plus1d import R2Plus1D
 from avssl.types import UserError
 
+log = logging.getLogger(__name__)
+
+ENDINGS = (".pth.tar", ".pth", ".tar")
 # Our names -> theirs, each pattern tried on the result of the ones before.
 RENAMES = (
     (r"^(video|audio)\.head", r"\1_proj.projection"),
@@ -44,10 +48,11 @@ def load_official(path: Path | str, *, bands_first: bool = False) -> Official:
     """Read a published `.pth.tar`: video R(2+1)D-18, audio Conv2D-10, heads 512-512-512-128.
 
     The published audio encoder reads spectrograms [b 1 frames bands]; with `bands_first` the axes of its kernels are
-    exchanged, which makes the same function of [b 1 bands frames].
+    exchanged, which makes the same function of [b 1 bands frames]. The licence is logged: no commercial use.
     UserError: a file that cannot be read, or whose `model` lacks tensors or has other shapes.
     """
     checkpoint = _read(path)
+    log.info("%s: published under CC BY-NC 4.0, not for commercial use", path)
     branches = Branches(
         {
             "video": Branch(R2Plus1D(depth=18), MLP([512, 512, 512, 128])),
@@ -71,6 +76,11 @@ def load_official(path: Path | str, *, bands_first: bool = False) -> Official:
     return Official(branches, _banks(criterion), _partition(criterion))
 
 
+def is_official(path: Path) -> bool:
+    """Whether a file is named as the published ones are."""
+    return path.name.endswith(ENDINGS) and path.is_file()
+
+
 def official_name(name: str) -> str:
     """The published name of a tensor of ours: "video.encoder.stem.0.weight" -> "video_model.conv1.0.weight"."""
     for pattern, replacement in RENAMES:
@@ -89,9 +99,10 @@ def _read(path: Path | str) -> dict:
     return checkpoint
 
 
-def _without_wrapper(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Strip the prefix that data-parallel training leaves."""
-    return {name.removeprefix("module."): value for name, value in state.items()}
+def _without_wrapper(state: Any) -> dict[str, Tensor]:
+    """The tensors, without the prefix that data-parallel training leaves."""
+    named = state.items() if isinstance(state, Mapping) else ()
+    return {str(name).removeprefix("module."): value for name, value in named if isinstance(value, Tensor)}
 
 
 def _banks(criterion: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -102,7 +113,7 @@ def _banks(criterion: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 
 def _partition(criterion: Mapping[str, Tensor]) -> Tensor | None:
     """Z; a term that has not been scored yet holds a negative number there."""
-    scored = [z for name, z in criterion.items() if name.endswith("avg_exp_score") and z > 0]
+    scored = [z for name, z in criterion.items() if name.endswith("avg_exp_score") and z.numel() == 1 and z > 0]
     return scored[0].float().reshape(()) if scored else None
 
 

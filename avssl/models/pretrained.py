@@ -5,24 +5,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+import math
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from avssl.errors import UserError, check
 from avssl.files import write_json
 from avssl.models.branches import Branch, Branches
 from avssl.models.heads import MLP
 from avssl.models.joint import Encoders, JointBranches
-from avssl.specs import build, spec_of
+from avssl.models.vit import VisionTransformer
+from avssl.models.weights import check_bytes, check_fits, fill, load_weights, read_shapes, read_tensors, write_tensors
+from avssl.specs import Trust, build, check_arguments, fits, spec_of
 from avssl.types import branch_of
 
 FORMAT = 2
@@ -37,6 +41,11 @@ ENCODERS = {
 """All encoders that a checkpoint may name. A renamed one keeps its old name here beside the new one."""
 HEADS = {"mlp": "avssl.models.heads:MLP"}
 LIBRARIES = ("torchvision", "timm")
+SPARE_TENSORS, SPARE_NUMBERS = 10, 10_000_000
+"""Of a classifier's last layer, which an encoder of a library does without; VGG's is the largest."""
+DEEPEST = 32
+"""Lists and dicts in one another in a file of ours."""
+NAME = re.compile(r"[\w-]+")
 JOINT = "joint"
 """The entry of the layers that all branches share, which no branch can be called."""
 
@@ -45,7 +54,7 @@ def build_branches(
     spec: Mapping[str, Any],
     dim: int | None = None,
     *,
-    trust: bool = False,
+    trust: Trust = False,
     views: list[str] | None = None,
     fallback: str = "",
 ) -> Encoders:
@@ -70,53 +79,79 @@ def build_branches(
         wanted = list(dict.fromkeys(map(branch_of, views)))
         names = [name for name in entries if name in wanted] + [name for name in wanted if name not in entries]
         entries = {name: entries[name if name in entries else fallback] for name in names}
+    check("branches", list(entries), len(entries) > 0, "one and more")
+    for name in entries:
+        ok = NAME.fullmatch(name) is not None and not hasattr(nn.ModuleDict(), name)
+        check("branches", name, ok, "names of letters, digits, _ and -, but for those of PyTorch's own attributes")
     built = {name: build_branch(entry, dim, trust, name) for name, entry in entries.items()}
     if JOINT not in spec:
         return Branches(built)
-    return JointBranches({name: branch.encoder for name, branch in built.items()}, **spec[JOINT])  # pyright: ignore[reportArgumentType]
+    shared = spec[JOINT]
+    check(f"branches.{JOINT}", shared, isinstance(shared, Mapping), "{depth: ..., heads: ...}")
+    encoders = {name: branch.encoder for name, branch in built.items()}
+    for name, encoder in encoders.items():
+        ok = isinstance(encoder, VisionTransformer)
+        check(f"branches.{name}.encoder", type(encoder).__name__, ok, f"vit, below layers of {JOINT}")
+    check_arguments(JointBranches, shared, f"branches.{JOINT}")
+    try:
+        return JointBranches(encoders, **shared)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"branches.{JOINT}: {error}") from error
 
 
-def build_branch(entry: Mapping[str, Any] | str | nn.Module, dim: int | None, trust: bool, name: str) -> Branch:
+def build_branch(entry: Mapping[str, Any] | str | nn.Module, dim: int | None, trust: Trust, name: str) -> Branch:
     """One branch of `build_branches`."""
-    if isinstance(entry, str | nn.Module) or "name" in entry:
+    if isinstance(entry, str | nn.Module) or (isinstance(entry, Mapping) and "name" in entry):
         entry = {"encoder": entry}
+    check(f"branches.{name}", entry, isinstance(entry, Mapping), "{encoder: ..., head: ..., pretrained: ...}")
     unknown = sorted(set(entry) - {"encoder", "head", "pretrained"})
     check(f"branches.{name}", unknown, not unknown, "encoder, head, pretrained")
     encoder = build_encoder(entry.get("encoder"), entry.get("pretrained", False), trust, f"branches.{name}.encoder")
     return Branch(encoder, build_head(entry.get("head", {}), encoder, dim, trust, f"branches.{name}.head"))
 
 
-def build_encoder(spec: Any, pretrained: bool | str, trust: bool, where: str) -> nn.Module:
+def build_encoder(spec: Any, pretrained: bool | str, trust: Trust, where: str) -> nn.Module:
+    """An encoder, with the weights of a file where `pretrained` names one."""
     if isinstance(spec, nn.Module):
-        spec, encoder = {"name": type(spec).__name__}, spec
+        check(
+            f"{where.rpartition('.')[0]}.pretrained", pretrained, pretrained is not True, "false, or a file of weights"
+        )
+        encoder = spec
     else:
-        spec, encoder = {"name": spec} if isinstance(spec, str) else spec, None
-    check(where, spec, isinstance(spec, Mapping) and isinstance(spec.get("name"), str), "a name, or {name: ..., ...}")
-    library, _, model = spec["name"].partition("/")
-    if model and library in LIBRARIES:
-        spec = {**spec, "name": library, "model": model}
-    check(where, sorted(spec), "pretrained" not in spec, "pretrained beside encoder, as branches.NAME.pretrained")
-    if pretrained is True:
-        check(f"{where.rpartition('.')[0]}.pretrained", True, spec["name"] in LIBRARIES, "false, or a file of weights")
-        spec = {**spec, "pretrained": True}
-    encoder = build(spec, ENCODERS, trust, where) if encoder is None else encoder
+        encoder = _named_encoder(spec, pretrained, trust, where)
     number = isinstance(getattr(encoder, "out_dim", None), int)
-    check(where, spec["name"], number, "an encoder that says in `out_dim` how long its output is")
+    check(where, type(encoder).__name__, number, "an encoder that says in `out_dim` how long its output is")
     if isinstance(pretrained, str):
         load_weights(encoder, Path(pretrained).expanduser())
     return encoder
 
 
-def build_head(spec: Any, encoder: nn.Module, dim: int | None, trust: bool, where: str) -> nn.Module | None:
+def _named_encoder(spec: Any, pretrained: bool | str, trust: Trust, where: str) -> nn.Module:
+    spec = {"name": spec} if isinstance(spec, str) else spec
+    check(where, spec, isinstance(spec, Mapping) and isinstance(spec.get("name"), str), "a name, or {name: ..., ...}")
+    library, _, model = spec["name"].partition("/")
+    if model and library in LIBRARIES:
+        spec = {**spec, "name": library, "model": model}
+    check(where, sorted(spec), "pretrained" not in spec, "pretrained beside encoder, as branches.NAME.pretrained")
+    key = f"{where.rpartition('.')[0]}.pretrained"
+    check(key, pretrained, isinstance(pretrained, bool | str), "false, true, or a file of weights")
+    if pretrained is True:
+        check(key, True, spec["name"] in LIBRARIES, "false, or a file of weights")
+    return build(spec, ENCODERS, trust, where, nn.Module, {"pretrained": True} if pretrained is True else None)
+
+
+def build_head(spec: Any, encoder: nn.Module, dim: int | None, trust: Trust, where: str) -> nn.Module | None:
     """A head that fits the encoder: {} is one hidden layer of the encoder's width; None is no head."""
     if spec is None:
         return None
     check(where, spec, isinstance(spec, Mapping), "{hidden: [...], norm: ..., norm_last: ...}, or null for none")
     if "name" in spec:
-        return build(spec, HEADS, trust, where)
+        return build(spec, HEADS, trust, where, nn.Module)
     unknown = sorted(set(spec) - {"hidden", "norm", "norm_last"})
     check(where, unknown, not unknown, "hidden, norm, norm_last")
     hidden = spec.get("hidden")
+    ok = fits(hidden, Sequence[int] | None) and min(hidden or [1]) >= 1
+    check(f"{where}.hidden", hidden, ok, "a list of widths, or null for the encoder's")
     features: int = encoder.out_dim  # pyright: ignore[reportAssignmentType]
     check("dim", dim, dim is not None, "the length of the embeddings")
     assert dim is not None
@@ -136,32 +171,6 @@ def branches_spec(branches: nn.Module) -> dict[str, Any]:
 def _branch_spec(branch: Branch) -> dict[str, Any]:
     head = None if isinstance(branch.head, nn.Identity) else spec_of(branch.head, HEADS)
     return {"encoder": spec_of(branch.encoder, ENCODERS), "head": head}
-
-
-def load_weights(module: nn.Module, file: Path) -> None:
-    """Fill a module from a file of tensors, .safetensors or torch's. UserError: it is none, or does not fit."""
-    if not file.is_file():
-        raise UserError(f"pretrained={file}: no such file")
-    try:
-        state = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen types for files that hold no tensors
-        raise UserError(f"pretrained={file}: cannot be read as weights ({type(error).__name__})") from error
-    state = state.get("state_dict", state)
-    mine = module.state_dict()
-    if all(f"network.{key}" in mine for key in state):  # a library's own file of a model of this name
-        state = {f"network.{key}": value for key, value in state.items()}
-    kept = {key: value for key, value in state.items() if key in mine}
-    fill(module, kept if len(kept) == len(mine) else state, f"pretrained={file}")
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
-    """`load_state_dict` whose complaint is one line."""
-    mine = module.state_dict()
-    other = [key for key in mine if key not in state] + [key for key in state if key not in mine]
-    other += [key for key in mine if key in state and mine[key].shape != state[key].shape]
-    if other:
-        raise UserError(f"{where}: the weights are another model's: {other[0]} is missing here or there, or differs")
-    module.load_state_dict(dict(state))
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,7 @@ def save_model(
     write_json(folder / CONFIG, config)
 
 
-def read_model(folder: Path, trust: bool = False, branches: Encoders | None = None) -> Exported:
+def read_model(folder: Path, trust: Trust = False, branches: Encoders | None = None) -> Exported:
     """The model in a folder, on the CPU and in evaluation mode. Nothing of it is run; code of others only if `trust`.
 
     `branches`: modules to fill, in place of those that config.json describes.
@@ -205,22 +214,62 @@ def read_model(folder: Path, trust: bool = False, branches: Encoders | None = No
     UserError: no model, another format, changed bytes, an unknown name, weights that do not fit.
     """
     config = read_config(folder)
-    where = f"{folder / CONFIG}"
+    where, file = f"{folder / CONFIG}", folder / WEIGHTS
     try:
         spec, data, digest = config["branches"], config["data"], config["sha256"][WEIGHTS]
-        if branches is None and spec is None:
-            raise UserError(f"{where}: {config.get('branches_missing')}; allowed: branches=, the modules themselves")
-        plain = isinstance(spec, dict | None) and isinstance(data, dict)
-        check(where, type(spec).__name__, plain, "branches and data by name")
     except (KeyError, TypeError) as error:
         raise UserError(f"{where}: no {error.args[0]} in it; allowed: a folder that avssl wrote") from error
-    tensors = read_tensors(folder / WEIGHTS, digest)
+    if branches is None and spec is None:
+        reason = config.get("branches_missing")
+        raise UserError(f"{where}: {reason}; allowed: avssl.load(..., branches=), the modules themselves")
+    if not isinstance(spec, dict | None) or not isinstance(data, dict):
+        raise UserError(f"{where}: branches and data are no specs; allowed: a folder that avssl wrote")
+    check_bytes(file, digest)
+    if branches is None:
+        try:
+            branches = _built(_without_downloads(spec), trust, read_shapes(file), str(file))
+        except UserError as error:
+            told = str(error)
+            raise UserError(told if told.startswith(f"{file}") else f"{where}: {told}") from error
+    fill(branches, read_tensors(file, digest), str(file))
+    notes = config.get("notes")
+    return Exported(branches.eval(), data, notes if isinstance(notes, dict) else {})
+
+
+def _built(spec: Mapping[str, Any], trust: Trust, shapes: Mapping[str, tuple[int, ...]], file: str) -> Encoders:
+    """The branches of a stored spec, which take no more memory than their file: looked at on the meta device first."""
     try:
-        branches = branches or build_branches(_without_downloads(spec), trust=trust)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    fill(branches, tensors, str(folder / WEIGHTS))
-    return Exported(branches.eval(), data, config.get("notes") or {})
+        if not trust:  # the classes of others may not be made for that
+            with torch.device("meta"), warnings.catch_warnings(action="ignore"), _at_most(shapes, len(spec)):
+                rough = build_branches(spec)
+            check_fits({key: tuple(value.shape) for key, value in rough.state_dict().items()}, shapes, file)
+    except RuntimeError:  # a library's encoder that cannot be built there
+        pass
+    try:
+        return build_branches(spec, trust=trust)
+    except (RuntimeError, MemoryError) as error:
+        raise UserError(f"branches: cannot be built ({(str(error) or 'memory').splitlines()[0]})") from error
+
+
+@contextmanager
+def _at_most(shapes: Mapping[str, tuple[int, ...]], branches: int) -> Iterator[None]:
+    """Modules that are built meanwhile have about as many weights as a file; UserError otherwise."""
+    left = {
+        "tensors": len(shapes) + SPARE_TENSORS * branches,
+        "numbers": sum(map(math.prod, shapes.values())) + SPARE_NUMBERS * branches,
+    }
+
+    def count(module: nn.Module, name: str, weights: nn.Parameter) -> None:
+        left["tensors"] -= 1
+        left["numbers"] -= weights.numel()
+        if min(left.values()) < 0:
+            raise UserError("branches: of a network with many more weights than the file has")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _without_downloads(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,39 +282,34 @@ def read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     if not file.is_file():
         raise UserError(f"{folder}: no model, {CONFIG} is missing; allowed: a run, a checkpoint, or an exported folder")
-    try:
-        config = json.loads(file.read_text("utf-8"))
-        number = config["avssl"]["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file}: not written by avssl") from error
+    config = read_json(file)
+    number = config["avssl"].get("format") if isinstance(config.get("avssl"), dict) else None
+    if not isinstance(number, int):
+        raise UserError(f"{file}: not written by avssl")
     if number != FORMAT:
-        newer = isinstance(number, int) and number > FORMAT
+        newer = number > FORMAT
         advice = "a newer avssl wrote it; update avssl" if newer else "an older avssl wrote it; train or export again"
         raise UserError(f"{file}: checkpoint format {number}, and this version reads format {FORMAT}: {advice}")
     return config
 
 
-def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write a .safetensors file and return the hex digits of its SHA-256."""
-    apart: dict[str, Tensor] = {}
-    for key, value in tensors.items():  # tensors that share memory are written each by itself
-        apart[key] = value.detach().cpu().contiguous().clone()
-    save_file(apart, file)
-    return digest_of(file)
-
-
-def read_tensors(file: Path, digest: str | None) -> dict[str, Tensor]:
-    """UserError: no such file, changed bytes, none of safetensors'."""
-    if not file.is_file():
-        raise UserError(f"{file}: missing; the checkpoint is not whole")
-    if digest is not None and digest_of(file) != digest:
-        raise UserError(f"{file}: its bytes are not those that were written (SHA-256 differs): damaged or changed")
+def read_json(file: Path) -> dict[str, Any]:
+    """What a file of ours holds. UserError: no dict in JSON, or more in one another than we write."""
     try:
-        return load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error})") from error
+        found = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not written by avssl ({type(error).__name__})") from error
+    level, depth = [found], 0
+    while level := [x for each in level if isinstance(each, dict | list) for x in _inside(each)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise UserError(f"{file}: not written by avssl (lists in lists, {DEEPEST} deep)")
+    if not isinstance(found, dict):
+        raise UserError(f"{file}: not written by avssl (no dict)")
+    return found
 
 
-def digest_of(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _inside(box: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return box.values() if isinstance(box, dict) else box

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from avssl.errors import check
+
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
@@ -21,6 +23,7 @@ class R2Plus1D(nn.Module):
         super().__init__()
         if depth not in BLOCKS:
             raise ValueError(f"depth={depth}: allowed are {', '.join(map(str, BLOCKS))}")
+        check("width", width, width >= 1, "1 and more")
         self.depth, self.width = depth, width
         planes = [width, 2 * width, 4 * width, 8 * width]
         self.out_dim = planes[-1]

@@ -9,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from avssl.errors import UserError, check
+from avssl.models.torchvision_encoder import three_channels
 
 
 class TimmEncoder(nn.Module):
     """A timm model without its classifier: pictures [b 3 h w] -> [b out_dim]. Needs the extra `timm`.
+
+    An input of one channel, as a spectrogram [b 1 bands frames], is taken three times.
 
     `model` is a name of `timm.list_models()`, with timm's default weights where `pretrained`; `size` is the side of the
     pictures in pixels, for models that are built for one size (Vision Transformers).
@@ -28,11 +31,21 @@ class TimmEncoder(nn.Module):
             raise UserError(f"timm/{model} needs timm; install avssl[timm]") from error
         super().__init__()
         known = re.fullmatch(r"[\w.]+", model) is not None and timm.is_model(model.partition(".")[0])
-        check("timm/", model, known, "one of timm.list_models(), as resnet18, vit_small_patch16_224")
+        check("model", model, known, "one of timm.list_models(), as resnet18, vit_small_patch16_224")
         self.model, self.size = model, size
         options: dict[str, Any] = {} if size is None else {"img_size": size}
-        self.network = timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
+        try:
+            self.network = timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
+        except TypeError as error:
+            raise UserError(f"timm/{model}: is not built for one size; allowed: size=null") from error
+        except Exception as error:  # the network's, the file's: a dozen kinds
+            if not pretrained:
+                raise
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"pretrained=true: no weights of timm/{model} ({reason}); allowed: false, a file"
+            ) from error
         self.out_dim = int(self.network.num_features)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        return self.network(x)
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
+        return self.network(three_channels(x))

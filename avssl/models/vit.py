@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from avssl.functional.checks import check_choice
+from avssl.functional.checks import check, check_choice
 from avssl.functional.masking import take
 from avssl.models.patches import Patches
 from avssl.models.transformer import Transformer, xavier
@@ -43,6 +43,8 @@ class VisionTransformer(nn.Module):
         check_choice("preset", preset, tuple(PRESETS))
         check_choice("pooling", pooling, ("cls", "mean"))
         own = PRESETS[preset]
+        for name, value in {"channels": channels, "width": width, "depth": depth, "heads": heads}.items():
+            check(name, value, value is None or value >= 1, "1 and more")
         self.size, self.patch, self.channels, self.preset = list(size), list(patch), channels, preset
         self.width, self.depth, self.heads, self.pooling = width, depth, heads, pooling
         self.patches, self.out_dim = Patches(channels, size, patch), width or own[0]

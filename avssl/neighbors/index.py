@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import Distribution, distributions
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ class InnerProductIndex:
             case "hnsw":
                 self._index = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)
                 self._index.hnsw.efSearch = 128
-        self._to_gpus(kind)
+        self._index = _on_gpus(faiss, self._index, kind)
         if not self._index.is_trained:
             self._index.train(rows)
         self._index.add(rows)
@@ -50,7 +51,7 @@ class InnerProductIndex:
             made._index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
         except RuntimeError as error:
             raise UserError(f"not a saved index: {str(error).splitlines()[-1]}") from error
-        made._to_gpus(kind)
+        made._index = _on_gpus(faiss, made._index, kind)
         return made
 
     def to_bytes(self) -> bytes:
@@ -58,15 +59,15 @@ class InnerProductIndex:
         to_cpu = getattr(faiss, "index_gpu_to_cpu", lambda index: index)
         return faiss.serialize_index(to_cpu(self._index)).tobytes()
 
-    def _to_gpus(self, kind: IndexKind) -> None:
-        faiss = import_faiss()
-        if kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-            self._index = faiss.index_cpu_to_all_gpus(self._index)
-
     def search(self, query: Float[Tensor, "q d"], m: int) -> tuple[Float[Tensor, "q m"], Int64[Tensor, "q m"]]:
         """Scores, best first, and their rows; row -1 where an approximate index found fewer than m. On the CPU."""
         scores, rows = self._index.search(_contiguous(query), m)
         return torch.from_numpy(scores), torch.from_numpy(rows)
+
+
+def _on_gpus(faiss: Any, index: Any, kind: IndexKind) -> Any:
+    gpus = getattr(faiss, "get_num_gpus", lambda: 0)()
+    return faiss.index_cpu_to_all_gpus(index) if kind != "hnsw" and gpus > 0 else index
 
 
 def import_faiss():

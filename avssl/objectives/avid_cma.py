@@ -108,6 +108,9 @@ class AVIDCMA(Objective):
     def shared_state(self) -> SharedState:
         return SharedState(rows=bank_rows(self.banks), sets=["positives"], constants=["contrast.partition"])
 
+    def check_cold_start(self) -> None:
+        self.mining.check_cold_start()
+
     def before_epoch(self, epoch: int) -> None:
         if self.mining.due(epoch, self.positives):
             self.mine()

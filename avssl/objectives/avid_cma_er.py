@@ -90,6 +90,9 @@ class AVIDCMAER(Objective):
     def shared_state(self) -> SharedState:
         return SharedState(rows=bank_rows(self.banks), sets=["positives"])
 
+    def check_cold_start(self) -> None:
+        self.mining.check_cold_start()
+
     def before_epoch(self, epoch: int) -> None:
         if self.mining.due(epoch, self.positives):
             self.mine()

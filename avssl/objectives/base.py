@@ -61,6 +61,9 @@ class Objective(nn.Module, ABC):
         allowed = f"{self.smallest_batch} and more over all processes: the loss compares the instances of a batch"
         check("batch_size", batch_size, batch_size >= self.smallest_batch, allowed)
 
+    def check_cold_start(self) -> None:
+        """Raise UserError unless the loss can be trained without `init`, from random state."""
+
     def before_step(self, progress: float | int) -> None:
         """Called between backward and optimiser step: a parameter whose gradient is set to None here is left alone."""
 

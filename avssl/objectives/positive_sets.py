@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from avssl import distributed
+from avssl.errors import UserError
 from avssl.functional.checks import check
 from avssl.functional.consensus import Rule, check_rule
 from avssl.neighbors.mining import IndexKind, mine_positives
@@ -40,6 +41,12 @@ class PositiveMining:
         check("warmup_epochs", warmup_epochs, warmup_epochs >= 0, "0 and more")
         self.refresh_every, self.warmup_epochs = refresh_every, warmup_epochs
         self.index: IndexKind = index
+
+    def check_cold_start(self) -> None:
+        """Raise UserError where positives are mined before anything is in the banks."""
+        if self.warmup_epochs == 0:
+            need = "init=RUN of AVID, or warmup_epochs above 0"
+            raise UserError(f"warmup_epochs=0: random banks have no positives to mine; allowed: {need}")
 
     def due(self, epoch: int, positives: Int64[Tensor, "n p"]) -> bool:
         since = epoch - self.warmup_epochs

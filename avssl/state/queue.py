@@ -16,7 +16,7 @@ def check_queue_size(queue_size: int, global_batch: int) -> None:
 
     >>> check_queue_size(4096, 96)
     Traceback (most recent call last):
-    avssl.types.UserError: queue_size=4096; allowed: multiples of the global batch of 96
+    avssl.errors.UserError: queue_size=4096; allowed: multiples of the global batch of 96
     """
     multiple = queue_size > 0 and queue_size % global_batch == 0
     check("queue_size", queue_size, multiple, f"multiples of the global batch of {global_batch}")

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.files import fsync, write_json
-from avssl.models.locate import CHECKPOINTS, FORMAT_1, IDS, STATE, TRAINING, locate, steps
-from avssl.models.pretrained import WEIGHTS, read_config, read_tensors, save_model, write_tensors
+from avssl.models.locate import CHECKPOINTS, FORMAT_1, IDS, STATE, TRAINING, ids_in, locate, steps
+from avssl.models.pretrained import WEIGHTS, read_config, read_json, save_model
+from avssl.models.weights import read_tensors, write_tensors
+from avssl.specs import fits
 
 KEPT = 2
 """Checkpoints of a run that stay, the newest and the one before."""
@@ -95,25 +98,24 @@ def has_checkpoint(run: Path) -> bool:
     return bool(steps(run)) or (run / FORMAT_1).is_file()
 
 
-def load(place: Path | str) -> Checkpoint:
-    """The checkpoint of a training. UserError: none is there, another format, changed bytes, a model without training."""
+def load(place: PathLike[str] | str) -> Checkpoint:
+    """The checkpoint of a training. UserError: none is there, another format, changed bytes, a model alone."""
     folder = locate(place)
-    config = read_config(folder)
-    facts = read_training(folder)
+    config, facts = read_config(folder), read_training(folder)
     try:
         tensors = read_tensors(folder / STATE, facts["sha256"][STATE])
         branches = read_tensors(folder / WEIGHTS, config["sha256"][WEIGHTS])
-        state = _join(facts["objective"], tensors)
+        parts = {key: _join(facts[key], tensors) for key in ("objective", "optimizer")}
         return Checkpoint(
-            facts["record"],
-            json.loads(tensors[IDS].numpy().tobytes()),
-            Position(**facts["position"]),
-            {**{BRANCHES + key: value for key, value in branches.items()}, **state},
-            _with_numbers(_join(facts["optimizer"], tensors)),
-            config["data"],
-            config["notes"],
+            _of(dict, facts["record"]),
+            ids_in(tensors),
+            _position(facts["position"]),
+            {**{BRANCHES + key: value for key, value in branches.items()}, **_of(dict, parts["objective"])},
+            _with_numbers(_of(dict, parts["optimizer"])),
+            _of(dict, config["data"]),
+            _of(dict, config["notes"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{folder}: damaged, {type(error).__name__} at {error}") from error
@@ -124,12 +126,21 @@ def read_training(folder: Path) -> dict[str, Any]:
     file = folder / TRAINING
     if not file.is_file():
         raise UserError(f"{folder}: a model without its training; allowed: a run or a checkpoint")
-    try:
-        facts = json.loads(file.read_text("utf-8"))
-        assert isinstance(facts["record"], dict)
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise UserError(f"{file}: not written by avssl") from error
-    return facts
+    return read_json(file)
+
+
+def _of(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"a {type(value).__name__} in place of a {kind.__name__}")
+    return value
+
+
+def _position(facts: Any) -> Position:
+    position = Position(**_of(dict, facts))
+    numbers = isinstance(position.epoch, int) and isinstance(position.step, int)
+    if not numbers or not fits(position.seconds, float) or min(asdict(position).values()) < 0:
+        raise ValueError("position")
+    return position
 
 
 def _bytes(text: str) -> Tensor:
@@ -156,10 +167,10 @@ def _join(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     if isinstance(tree, dict):
         if "tensor" in tree:
             return tensors[tree["tensor"]]
-        return {key: _join(value, tensors) for key, value in tree["map"].items()}
+        return {key: _join(value, tensors) for key, value in _of(dict, tree["map"]).items()}
     return tree
 
 
 def _with_numbers(optimizer: dict[str, Any]) -> dict[str, Any]:
     """torch numbers an optimizer's parameters, and JSON's keys are texts."""
-    return {**optimizer, "state": {int(key): value for key, value in optimizer["state"].items()}}
+    return {**optimizer, "state": {int(key): value for key, value in _of(dict, optimizer["state"]).items()}}

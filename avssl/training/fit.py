@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +18,19 @@ from torch.optim import Optimizer
 from avssl import distributed
 from avssl.console import console, progress
 from avssl.data.source import Files, Source
-from avssl.data.spec import build_source, source_spec
-from avssl.data.statistics import known_statistics, normalized
+from avssl.data.spec import source_spec, stored_statistics
+from avssl.data.statistics import first_sound, normalized
 from avssl.data.stream.columns import order_of, too_heavy
 from avssl.data.stream.loader import batches, train_loader
 from avssl.data.stream.orders import Weighted
 from avssl.data.stream.sampler import EpochSampler
+from avssl.data.stream.samples import ClipKey, Sample
 from avssl.data.workers import check_not_in_worker
 from avssl.errors import UserError, check
 from avssl.models.batch_norm import synchronise
+from avssl.models.branches import check_inputs
 from avssl.objectives.base import Objective
-from avssl.training.checkpoint import Checkpoint, Position, load, save, save_last
+from avssl.training.checkpoint import Checkpoint, Position, save, save_last
 from avssl.training.clock import Clock
 from avssl.training.devices import make_fabric, share_cores
 from avssl.training.display import TrainingDisplay, report_usable
@@ -36,10 +39,10 @@ from avssl.training.meter import Meter
 from avssl.training.monitor import Monitor
 from avssl.training.optim import Optimization
 from avssl.training.report import write_report
-from avssl.training.resume import check_same_training, resume_point
+from avssl.training.resume import check_same_training, go_on, resume_point
 from avssl.training.run import MANIFEST, Run
 from avssl.training.settings import Settings
-from avssl.training.warm_start import warm_start
+from avssl.training.warm_start import starting_point, warm_start
 from avssl.types import Batch
 from avssl.version import __version__
 
@@ -61,7 +64,7 @@ def fit(
     *,
     out: Path | str,
     optimizer: Optimization | Callable[..., Optimizer] | None = None,
-    init: Path | str | None = None,
+    init: PathLike[str] | str | None = None,
     resume: str = "never",
     record: Mapping[str, Any] | None = None,
     origin: Origin | None = None,
@@ -74,8 +77,9 @@ def fit(
     source: as `avssl.data.VideoFolder("videos", size=64)`.
     optimizer: `Optimization`, or torch's constructor with all but the parameters (functools.partial); None: AdamW, rate
     1e-3, on half a cosine. settings: those of `Settings`, as epochs=, batch_size=, workers=, seed=.
-    init: a run or checkpoint to take encoders, banks and the partition from. resume: "auto" goes on with the run in
-    `out` where there is one, in the middle of an epoch, with the losses that it would have had; "never" refuses.
+    init: a run or checkpoint to take encoders, banks and the partition from; of "official:FILE.pth.tar", a published
+    checkpoint of AVID or AVID-CMA (CC BY-NC 4.0), encoders and partition. resume: "auto" goes on with the run in `out`
+    where there is one, in the middle of an epoch, with the losses that it would have had; "never" refuses.
     record: plain values that a resumed training must have the same of; `origin` is for reports.
 
     Ctrl-C and SIGTERM end it after a checkpoint; `Run.finished` tells. Under torchrun every process calls it.
@@ -87,8 +91,9 @@ def fit(
     origin = origin or Origin("avssl.fit", type(objective).__name__ if isinstance(objective, Objective) else "own")
     record = {**(record or {}), **chosen.moving}
     saved = resume_point(out, resume)
-    started = load(Path(init).expanduser()) if init and not saved else None
-    check_early(objective, source, rule, chosen)
+    started = starting_point(init) if init and not saved else None
+    cold = not saved and not (started and any(key.startswith("banks.") for key in started.objective))
+    check_early(objective, source, rule, chosen, cold)
     fabric = make_fabric(chosen.accelerator, chosen.devices, chosen.precision)
     if fabric.device.type == "cpu":
         share_cores(chosen.workers)
@@ -96,10 +101,14 @@ def fit(
     if saved:
         check_same_training(saved, record, files.ids)
     sampler = make_sampler(files, chosen, source.default_batch_size)
-    known = known_statistics(build_source(saved.data, trust=True)) if saved else None
+    sound = first_sound(source)
+    known = stored_statistics(saved.data, sound[0]) if saved and sound else None
     source = normalized(source, files, chosen.seed, stats=chosen.stats, known=known)
     learner = make_objective(objective, source.view_names(files), len(files.ids), chosen.seed)
     learner.check_batch_size(sampler.batch_size)
+    if cold:
+        learner.check_cold_start()
+    check_first_sample(learner, source, files, chosen)
     if started:
         taken = warm_start(learner, started, files.ids)
         if distributed.is_main():
@@ -109,8 +118,7 @@ def fit(
     torch_optimizer = rule.build(learner, sampler.batch_size)
     wrapped, fabric_optimizer = fabric.setup(Unpacked(learner), torch_optimizer)
     if saved:
-        learner.load_state_dict(saved.objective)
-        torch_optimizer.load_state_dict(saved.optimizer)
+        go_on(learner, torch_optimizer, saved)
     elif distributed.is_main():
         files.write(out / MANIFEST)
     plan, start = chosen.plan(sampler.steps_per_epoch), saved.position if saved else Position()
@@ -165,7 +173,7 @@ def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
     return {k: v for k, v in arguments.items() if k in inspect.signature(function).parameters and k not in given}
 
 
-def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings) -> None:
+def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings, cold: bool) -> None:
     """Make objective and optimizer on torch's meta device, which takes no memory. Raises UserError.
 
     Where the views' names depend on the files there is nothing to make yet. Only the user's mistakes count: what cannot
@@ -181,8 +189,19 @@ def check_early(objective: Made, source: Source, rule: Optimization, settings: S
                 rule.build(learner, settings.batch_size or source.default_batch_size)
         except (NotImplementedError, RuntimeError):
             return
+    if learner is not None and cold:
+        learner.check_cold_start()
     if learner is not None and settings.batch_size is not None:
         learner.check_batch_size(settings.batch_size)
+
+
+def check_first_sample(objective: Objective, source: Source, files: Files, settings: Settings) -> None:
+    """Raise UserError, naming the view, where an encoder does not take what the data have for it."""
+    with torch.random.fork_rng(devices=[]):
+        sample = source.train_set(files, settings.seed, settings.clips_per_video)[ClipKey(0, 0, 0)]
+        if isinstance(sample, Sample):  # a broken one is the training's to report
+            device = next((p.device for p in objective.branches.parameters()), torch.device("cpu"))
+            check_inputs(objective.branches, {name: x[None].to(device) for name, x in sample.views.items()})
 
 
 def usable_files(source: Source, workers: int, known: Path | None = None) -> Files:

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+from torch.optim import Optimizer
+
 from avssl.difference import first_change
 from avssl.errors import UserError, check_choice
+from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Checkpoint, has_checkpoint, load
 
 FREE = ("root", "manifest", "workers", "timeout_s", "decoder", "stats", "pretrained")
@@ -35,3 +39,22 @@ def check_same_training(saved: Checkpoint, record: Mapping[str, Any], ids: list[
         raise UserError(
             f"the run to resume has other instances ({changed} differ); allowed: init=RUN for a new training"
         )
+
+
+def go_on(objective: Objective, optimizer: Optimizer, saved: Checkpoint) -> None:
+    """Put the state of the checkpoint into both. UserError: it does not fit, so that it was damaged or changed."""
+    try:
+        objective.load_state_dict(saved.objective)
+        optimizer.load_state_dict(saved.optimizer)
+        for parameter, state in optimizer.state.items():
+            wrong = [key for key, value in state.items() if isinstance(value, Tensor) and not _fits(value, parameter)]
+            if wrong:
+                raise ValueError(f"the optimizer's {wrong[0]} has another shape")
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the run to resume is damaged: its state does not fit ({reason[:200]})") from error
+
+
+def _fits(state: Tensor, parameter: Tensor) -> bool:
+    """A number, one for each of the parameter's, or, as Adafactor has them, means over some of its axes."""
+    return all(n in (1, *parameter.shape) for n in state.shape)

@@ -55,7 +55,7 @@ def _board(folder: Path, first_step: int) -> Any | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        _say_once("metrics.csv only: TensorBoard is not installed; install avssl[tensorboard] for its events")
+        _say_once("metrics go to metrics.csv; for TensorBoard, too, install avssl[tensorboard]")
         return None
     return SummaryWriter(folder, purge_step=first_step)
 

@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import pytest
-from names import NAMES
 from omegaconf import OmegaConf
 
 from avssl.cli.arguments import read_options, read_words
@@ -14,6 +13,56 @@ from avssl.cli.command import EMBEDDINGS, FILE, FOLDER, OUT_FOLDER, RUN, PathKey
 from avssl.cli.compose import Composer, compose
 from avssl.cli.quoting import parsed, quoted
 from avssl.errors import UserError
+
+NAMES = [
+    "видео",
+    "視頻",
+    "josé",
+    "मेरा",
+    "😀",
+    "my videos (2024)",
+    "a=b",
+    "seed=1",
+    "data.root=x",
+    "+seed=1",
+    "it's",
+    'say "hi"',
+    "'quoted'",
+    "R&B",
+    "x#1",
+    "{x}",
+    "{a:1}",
+    "[1,2]",
+    "a,b",
+    "${seed}",
+    "a${x",
+    "\\${seed}",
+    "back\\slash",
+    "trailing\\",
+    "two\\\\",
+    "null",
+    "true",
+    "2024",
+    "1e5",
+    "???",
+    "range(3)",
+    "choice(a,b)",
+    "a\nb",
+    "tab\t",
+    " blank ",
+    "~tilde",
+    "~seed",
+    "$HOME",
+    "*",
+    "!x",
+    "%x;y|z",
+    "@here",
+    "a:b",
+    ".hidden",
+    "back`tick`",
+    "byte\udcff",  # one that is no UTF-8
+]
+"""Names of files that people and machines give."""
 
 TRAIN = (PathKey("data.root", FOLDER, "FOLDER"), PathKey("init", RUN), PathKey("out", OUT_FOLDER))
 EMBED = (

@@ -41,8 +41,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
         (["objective.temprature=1"], ["did you mean objective.temperature?"]),
         (["data.views.video.train.sise=9"], ["sise: no such key", "allowed: data.views.video.train._target_"]),
         (
-            ["branches.branches.image.patch=9"],
-            ["image.patch", "allowed: branches.branches.video, branches.branches.audio"],
+            ["branches.image.patch=9"],
+            ["image.patch", "allowed: branches.video, branches.audio"],
         ),
         (
             ["data=video_multicrop", "data.larg.frames=9"],
@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_videos: Path) -> Path
             ["objective.queue_size=100", "multiples of the global batch of 32"],
         ),
         (["objective=mae", "objective.mask_ratio=1.0", "data.root=empty"], ["objective.mask_ratio=1.0", "0", "1"]),
-        (["objective=mae", "branches.branches.video.patch=[2,5,5]", "data.root=empty"], ["patch", "5"]),
+        (["objective=mae", "branches.video.encoder.patch=[2,5,5]", "data.root=empty"], ["patch", "5"]),
         (["optim.schedule.kind=step", "data.root=empty"], ["kind='step'", "constant, cosine"]),
         (["trainer.epochs=0", "data.root=empty"], ["trainer.epochs=0", "whole numbers from 1"]),
     ],
@@ -113,8 +113,8 @@ def test_a_folder_of_one_clip(run, tmp_path: Path, tiny_videos: Path):
         (["objective=er", "objective.kappa=-1.0"], ["objective.kappa=-1.0", "above 0"]),
         (["optim.schedule.kind=step"], ["kind='step'", "constant, cosine"]),
         (["objective=avid_cma"], ["random banks", "init=RUN", "objective.warmup_epochs"]),
-        (["trainer.accelerator=gpu"], ["trainer.accelerator=gpu", "auto, cpu, cuda"]),
-        (["trainer.precision=bf16-mixed"], ["trainer.precision=bf16-mixed", "32-true"]),
+        (["trainer.accelerator=gpu"], ["trainer.accelerator='gpu'", "auto, cpu, cuda"]),
+        (["trainer.precision=bf16-mixed"], ["trainer.precision='bf16-mixed'", "32-true"]),
         (["trainer.epochs=0"], ["trainer.epochs=0", "whole numbers from 1"]),
         (["trainer.log_every=0"], ["trainer.log_every=0", "whole numbers from 1"]),
         (["init=nowhere"], ["nowhere", "a run's folder or a .pt file"]),
@@ -123,7 +123,7 @@ def test_a_folder_of_one_clip(run, tmp_path: Path, tiny_videos: Path):
 def test_numbers_that_the_folder_does_not_allow(run, tmp_path, tiny_videos, overrides: list[str], words: list[str]):
     done = run("train", *SMOKE, f"data.root={tiny_videos}", f"out={tmp_path}/run", *overrides)
     mistake(done, *words)
-    assert not (tmp_path / "run" / "last.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_a_file_that_vanishes_during_training(run, tmp_path: Path, tiny_videos: Path):
@@ -132,20 +132,19 @@ def test_a_file_that_vanishes_during_training(run, tmp_path: Path, tiny_videos: 
     gone = next((tmp_path / "videos").rglob("*.mp4"))
     gone.unlink()
     where = (f"data.root={tmp_path}/videos", f"data.manifest={tmp_path}/all.parquet", f"out={tmp_path}/run")
-    statistics = (
-        "runtime.audio_mean=[" + ",".join(["0"] * 64) + "]",
-        "runtime.audio_std=[" + ",".join(["1"] * 64) + "]",
-    )
-    mistake(run("train", *SMOKE, *where, *statistics), str(gone), "No such file")
+    zeros, ones = (",".join([value] * 64) for value in ("0", "1"))
+    known = [f"+data.views.audio.{use}={{mean:[{zeros}],std:[{ones}]}}" for use in ("train", "eval")]
+    mistake(run("train", *SMOKE, *where, *known), str(gone), "No such file")
 
 
 def test_a_run_is_never_overwritten_or_resumed_as_another(run, trained: Path, tiny_videos: Path):
-    before = (trained / "last.pt").read_bytes()
+    before = {file: file.read_bytes() for file in (trained / "checkpoints").rglob("*.*")}
     common = (*SMOKE, f"data.root={tiny_videos}", f"out={trained}")
     mistake(run("train", *common), "holds a run already", "resume=auto")
     mistake(run("train", *common, "resume=auto", "objective=er"), "objective.", "allowed: the same")
     mistake(run("train", *common, "resume=auto", "trainer.epochs=9"), "trainer.epochs=9", "has 1")
-    assert (trained / "last.pt").read_bytes() == before
+    assert len(before) == 4
+    assert {file: file.read_bytes() for file in (trained / "checkpoints").rglob("*.*")} == before
 
 
 def test_a_start_from_another_model(run, tmp_path: Path, trained: Path, tiny_videos: Path):
@@ -194,7 +193,7 @@ def test_queries_without_the_asked_stream(run, tmp_path: Path, embedded: Path):
     silent_clip(tmp_path / "silent.mp4")
     common = ("search", f"embeddings={embedded}")
     mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=audio"), "silent.mp4", "no_audio")
-    mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=smell"), "from=smell", "allowed: video, audio")
+    mistake(run(*common, f"query={tmp_path}/silent.mp4", "from=smell"), "from='smell'", "allowed: video, audio")
     mistake(run(*common, f"query={tmp_path}/silent.mp4", "k=99"), "k=99", "1 to 24")
     mistake(run(*common, "query=nowhere.mp4"), "query=nowhere.mp4")
     assert run(*common, f"query={tmp_path}/silent.mp4", "from=video", "to=audio").status == 0

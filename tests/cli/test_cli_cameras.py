@@ -60,7 +60,7 @@ def test_training_on_cameras(run, work: Path, coil: Path):
     assert "24 usable, 0 left out" in done.out
     checkpoint = load(work / "run")
     assert checkpoint.ids == [f"{n:02d}_{p:03d}" for n in range(6) for p in range(0, 360, 90)]
-    assert checkpoint.config["runtime"]["views"] == ["image/0", "image/1"]
+    assert checkpoint.data["views_per_instance"] == 2
     losses = [row["loss"] for row in read_metrics(work / "run" / "metrics.csv")]
     assert len(losses) == 9
     assert losses[-1] < losses[0]
@@ -196,7 +196,7 @@ def test_two_clips_of_a_silent_video(run, tiny_videos: Path, tmp_path: Path):
     )
     assert done.status == 0, done.err
     checkpoint = load(tmp_path / "run")
-    assert checkpoint.config["runtime"]["views"] == ["video/0", "video/1"]
+    assert list(checkpoint.data["views"]) == ["video/0", "video/1"]
     assert {key.split(".")[1] for key in checkpoint.objective if key.startswith("branches.")} == {"video"}
     done = run("embed", f"checkpoint={tmp_path}/run", f"data.root={tiny_videos}", f"out={tmp_path}/emb", *EMBED)
     assert done.status == 0, done.err
@@ -224,7 +224,7 @@ def test_mistakes_end_in_one_line(run, tmp_path: Path):
     (tmp_path / "bad" / "a").mkdir(parents=True)
     (tmp_path / "bad" / "a" / "cam0.png").write_bytes(b"no picture")
     mistake(run("train", *common, f"data.root={tmp_path}/bad"), "a/cam0.png: unreadable", "two cameras")
-    missing = ("data.root=nowhere", "branches=tiny")
+    missing = (f"data.root={tmp_path}/one", "branches=tiny")
     mistake(run("train", *common, *missing), "data.views.image: no branch for it; allowed: views of video, audio")
     mistake(run("train", *common, "data.root=nowhere"), "nowhere: no such folder")
     mistake(run("train", *common, "data.root=nowhere", "+data.source.speed=1"), "data.source", "speed")

@@ -84,7 +84,8 @@ def test_input_that_is_not_finite_names_its_view(run, tmp_path: Path, tiny_video
     means = ",".join(["nan"] + ["0"] * 63)
     stds = ",".join(["1"] * 64)
     where = (f"data.root={tiny_videos}", f"out={tmp_path}/run")
-    done = run("train", *SMOKE, *where, f"runtime.audio_mean=[{means}]", f"runtime.audio_std=[{stds}]")
+    known = [f"+data.views.audio.{use}={{mean:[{means}],std:[{stds}]}}" for use in ("train", "eval")]
+    done = run("train", *SMOKE, *where, *known)
     assert done.status == 2
     assert "error: view audio has NaN or infinite input at step 0; instances " in done.err
-    assert not (tmp_path / "run" / "last.pt").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()

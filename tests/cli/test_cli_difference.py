@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from avssl.cli.difference import first_change, first_difference
+from avssl.difference import first_change, first_difference
 
 
 def test_a_key_that_is_gone_is_a_change_but_may_be_left_out_of_a_question():

@@ -11,7 +11,7 @@ SMALL = ("objective.decoder_width=16", "objective.decoder_depth=1", "trainer.acc
 
 def test_a_joint_model_is_trained_embedded_and_searched(run, tmp_path: Path, tiny_videos: Path):
     trained, out, data = tmp_path / "run", tmp_path / "emb", f"data.root={tiny_videos}"
-    shallow = [f"branches.branches.{name}.depth=1" for name in ("video", "audio")]
+    shallow = [f"branches.{name}.encoder.depth=1" for name in ("video", "audio")]
     done = run("train", "experiment=smoke/cpu", "objective=cav_mae", *SMALL, *shallow, data, f"out={trained}")
     assert done.status == 0, done.err
     done = run("embed", f"checkpoint={trained}", data, f"out={out}", "data.workers=0", "trainer.accelerator=cpu")

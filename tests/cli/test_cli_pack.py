@@ -69,7 +69,7 @@ def test_training_from_a_url(run, tmp_path: Path, listed: Path, monkeypatch: pyt
         (["require=[smell]"], "error: require=['smell']; allowed: audio, video"),
         (["workers=-1"], "error: workers=-1; allowed: 0 and more"),
         (["min_duration_s=99"], "one with usable files; it has {'too_short': 24}"),
-        (["manifest=null"], "a manifest of avssl-prep scan, or none with verify=true"),
+        (["manifest=null"], "root is missing: avssl-prep pack FOLDER out=PACK, or manifest=..., or verify=..."),
         (["out='s3://bucket/x'"], "allowed: a local folder"),
         (["fromat=mp4"], "fromat: no such key, did you mean format?"),
     ],

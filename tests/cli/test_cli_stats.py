@@ -42,10 +42,10 @@ def refused(done, *words: str) -> None:
 
 def test_they_are_what_training_measures(run, work: Path, tmp_path: Path, tiny_videos: Path):
     assert run("train", *SMOKE, f"data.root={tiny_videos}", f"out={tmp_path}/run").status == 0
-    runtime = load(tmp_path / "run").config["runtime"]
+    trained = load(tmp_path / "run").data["views"]["audio"]["eval"]
     found = json.loads((work / "stats.json").read_text())
-    assert found["mean_db"] == runtime["audio_mean"]
-    assert found["std_db"] == runtime["audio_std"]
+    assert found["mean_db"] == trained["mean"]
+    assert found["std_db"] == trained["std"]
     assert found["clips"] == 24
     assert found["settings"]["n_mels"] == 64
     few = json.loads((work / "few.json").read_text())
@@ -54,9 +54,9 @@ def test_they_are_what_training_measures(run, work: Path, tmp_path: Path, tiny_v
 
 
 def test_a_run_takes_them_and_stores_them(work: Path):
-    few, config = json.loads((work / "few.json").read_text()), load(work / "run").config
-    assert config["runtime"]["audio_mean"] == few["mean_db"]
-    assert config["data"]["views"]["audio"]["eval"]["std"] == few["std_db"]
+    few, data = json.loads((work / "few.json").read_text()), load(work / "run").data
+    assert data["views"]["audio"]["eval"]["mean"] == few["mean_db"]
+    assert data["views"]["audio"]["eval"]["std"] == few["std_db"]
 
 
 def test_others_are_refused_at_embedding(run, work: Path, tmp_path: Path, tiny_videos: Path):
@@ -81,7 +81,7 @@ def test_a_run_does_not_go_on_with_others(run, work: Path, tiny_videos: Path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "No such file"),
+        (None, "no such file"),
         ("{", "not a file of statistics"),
         ("[1]", "not a file of statistics"),
         ({"mean_db": ["x"]}, "not a file of statistics"),

@@ -61,7 +61,7 @@ def test_a_run_reads_shard_by_shard(run, tmp_path: Path, tiny_videos: Path, list
         (["data.split=val"], ["data.split='val'", "test, train"]),
         (["data.balance=kind"], ["data.balance=kind", "no column kind"]),
         (["data.weights=label"], ["data.weights=label", "numbers of 0 and more"]),
-        (["data.clips_per_open=2"], ["data.clips_per_open=2", "divisors of data.clips_per_video=1"]),
+        (["data.clips_per_open=2"], ["data.clips_per_open=2", "divisors of clips_per_video=1"]),
         (["data.timeout_s=-1"], ["data.timeout_s=-1", "seconds, or null"]),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_sweep_over_seeds_trains_into_a_folder_each(run, pictures: Path):
     done = run("train", "-m", "pictures", *SMALL, "seed=0,1")
     assert done.status == 0, done.err
     assert done.out.startswith("2 jobs, one after the other\n  1  seed=0  -> runs/infonce/seed=0\n")
-    assert all((pictures.parent / "runs" / "infonce" / f"seed={n}" / "last.pt").is_file() for n in (0, 1))
+    assert all((pictures.parent / "runs" / "infonce" / f"seed={n}" / "checkpoints").is_dir() for n in (0, 1))
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ TRAIN = (
     "optim.optimizer._target_=torch.optim.SGD",
     "optim.optimizer.lr=0.01",
     # Embeddings of a network this narrow hardly vary, and dividing by their deviation magnifies float32's rounding.
-    "branches.branches.video.head.norm_last=false",
-    "branches.branches.audio.head.norm_last=false",
+    "branches.video.head.norm_last=false",
+    "branches.audio.head.norm_last=false",
 )
 
 

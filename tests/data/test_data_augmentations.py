@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from avssl.cli.assemble import make_source
-from hydra import compose, initialize_config_dir
 
-from avssl.cli.compose import CONFIGS
+from avssl.cli.compose import compose
+from avssl.cli.training import make_source
 from avssl.data.decode.readers import audio
 from avssl.data.encode import write_clip
 from avssl.data.stream.samples import ClipKey, Sample
@@ -169,8 +168,7 @@ def test_steps_go_in_order_before_and_after() -> None:
 
 
 def folder(*overrides: str, data: str = "folder"):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("train", [f"data={data}", *overrides, "name=test", "data.root=x", "data.size=24"])
+    config = compose("train", [f"data={data}", *overrides, "name=test", "data.root=x", "data.size=24"])
     return make_source(config.data)
 
 

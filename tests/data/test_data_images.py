@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from avssl.cli.assemble import make_source
 from cameras_data import write_level
-from hydra import compose, initialize_config_dir
 from torchvision.io import write_jpeg, write_png
 
-from avssl.cli.compose import CONFIGS
+from avssl.cli.compose import compose
+from avssl.cli.training import make_source
 from avssl.data.decode.image import read_image
 from avssl.data.decode.media import DecodeError
 from avssl.data.images import ImageFolder
@@ -158,8 +157,7 @@ def test_a_manifest_lists_pictures_and_labels(folder: Path, tmp_path: Path):
 
 
 def config(*overrides: str):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", [*overrides, "name=test", "data.root=somewhere"])
+    return compose("train", [*overrides, "name=test", "data.root=somewhere"])
 
 
 @pytest.mark.parametrize("data", ["images", "multicrop"])

@@ -49,5 +49,5 @@ def test_without_tensorboard_the_table_is_written_and_it_is_said_once(
         log.close()
         assert read_metrics(tmp_path / name / "metrics.csv") == [{"step": 1.0, "epoch": 1.0, "loss": 2.0}]
         assert not (tmp_path / name / "tensorboard").exists()
-    said = "metrics.csv only: TensorBoard is not installed; install avssl[tensorboard] for its events"
+    said = "metrics go to metrics.csv; for TensorBoard, too, install avssl[tensorboard]"
     assert [record.message for record in caplog.records] == [said]
