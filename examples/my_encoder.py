@@ -7,12 +7,11 @@ avssl-embed runs/my_encoder ~/videos out=emb trust=my_encoder.MyEncoder    # you
 
 import sys
 
-import torch
 from torch import Tensor, nn
 
 import avssl
 from avssl.data import VideoFolder
-from avssl.models import Branches, build_branches
+from avssl.models import build_branches
 from avssl.objectives import InfoNCE
 
 
