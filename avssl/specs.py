@@ -11,8 +11,10 @@ import inspect
 import logging
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -159,7 +161,10 @@ def _entry(name: Any, table: Table) -> str | None:
 
 
 def _name_of(kind: type) -> str:
-    name = f"{kind.__module__}.{kind.__qualname__}"
+    """By which others import it: of a class in the script that is run, through the name of its file."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    module = Path(script).stem if kind.__module__ == "__main__" and script else kind.__module__
+    name = f"{module}.{kind.__qualname__}"
     if "." in kind.__qualname__ or not FOREIGN.fullmatch(name):
         raise UserError(f"{name}: a checkpoint could not name it; allowed: a class at the top of a module")
     return name

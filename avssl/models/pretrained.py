@@ -60,9 +60,10 @@ def build_branches(
 ) -> Encoders:
     """The branches that a spec describes; `dim` is the length of embeddings, for heads that do not say.
 
-    An entry is {"encoder": ENCODER, "head": HEAD, "pretrained": False}. ENCODER is {"name": NAME, ARGUMENT: VALUE, ...}
-    or a name alone: of ENCODERS, "torchvision/NAME", "timm/NAME", or with `trust` "package.module.Class". HEAD is
-    {"hidden": WIDTHS, "norm": ..., "norm_last": ...}, which fits itself to the encoder, or None. An entry "joint"
+    An entry is {"encoder": ENCODER, "head": HEAD, "pretrained": False}, or ENCODER alone: a module that says in
+    `out_dim` how long its output is, {"name": NAME, ARGUMENT: VALUE, ...}, or a name alone: of ENCODERS,
+    "torchvision/NAME", "timm/NAME", or with `trust` "package.module.Class". HEAD is {"hidden": WIDTHS, "norm": ...,
+    "norm_last": ...}, which fits itself to the encoder, or None. An entry "joint"
     ({"depth": ..., "heads": ...}) puts shared layers on top. "pretrained" is True for the library's own weights, or a
     file of them; a checkpoint's spec has none, because its weights come with it.
 
@@ -102,7 +103,7 @@ def build_branches(
 
 def build_branch(entry: Any, dim: int | None, trust: Trust, name: str) -> Branch:
     """One branch of `build_branches`."""
-    if isinstance(entry, str):
+    if isinstance(entry, str | nn.Module) or (isinstance(entry, Mapping) and "name" in entry):
         entry = {"encoder": entry}
     check(f"branches.{name}", entry, isinstance(entry, Mapping), "{encoder: ..., head: ..., pretrained: ...}")
     unknown = sorted(set(entry) - {"encoder", "head", "pretrained"})
@@ -112,6 +113,22 @@ def build_branch(entry: Any, dim: int | None, trust: Trust, name: str) -> Branch
 
 
 def build_encoder(spec: Any, pretrained: Any, trust: Trust, where: str) -> nn.Module:
+    """An encoder, with the weights of a file where `pretrained` names one."""
+    if isinstance(spec, nn.Module):
+        check(
+            f"{where.rpartition('.')[0]}.pretrained", pretrained, pretrained is not True, "false, or a file of weights"
+        )
+        encoder = spec
+    else:
+        encoder = _named_encoder(spec, pretrained, trust, where)
+    number = isinstance(getattr(encoder, "out_dim", None), int)
+    check(where, type(encoder).__name__, number, "an encoder that says in `out_dim` how long its output is")
+    if isinstance(pretrained, str):
+        load_weights(encoder, Path(pretrained).expanduser())
+    return encoder
+
+
+def _named_encoder(spec: Any, pretrained: Any, trust: Trust, where: str) -> nn.Module:
     spec = {"name": spec} if isinstance(spec, str) else spec
     check(where, spec, isinstance(spec, Mapping) and isinstance(spec.get("name"), str), "a name, or {name: ..., ...}")
     library, _, model = spec["name"].partition("/")
@@ -122,13 +139,7 @@ def build_encoder(spec: Any, pretrained: Any, trust: Trust, where: str) -> nn.Mo
     check(key, pretrained, isinstance(pretrained, bool | str), "false, true, or a file of weights")
     if pretrained is True:
         check(key, True, spec["name"] in LIBRARIES, "false, or a file of weights")
-    unsaved = {"pretrained": True} if pretrained is True else None
-    encoder: nn.Module = build(spec, ENCODERS, trust, where, nn.Module, unsaved)
-    number = isinstance(getattr(encoder, "out_dim", None), int)
-    check(where, spec["name"], number, "an encoder that says in `out_dim` how long its output is")
-    if isinstance(pretrained, str):
-        load_weights(encoder, Path(pretrained).expanduser())
-    return encoder
+    return build(spec, ENCODERS, trust, where, nn.Module, {"pretrained": True} if pretrained is True else None)
 
 
 def build_head(spec: Any, encoder: nn.Module, dim: int | None, trust: Trust, where: str) -> nn.Module | None:
@@ -158,7 +169,8 @@ def branches_spec(branches: nn.Module) -> dict[str, Any]:
         }
         return {JOINT: {"depth": branches.depth, "heads": branches.heads}, **encoders}
     check("branches", type(branches).__name__, isinstance(branches, Branches), "Branches or JointBranches")
-    return {name: _branch_spec(branch) for name, branch in branches.items()}  # pyright: ignore[reportAttributeAccessIssue]
+    assert isinstance(branches, Branches)
+    return {name: _branch_spec(branch) for name, branch in branches.items()}  # pyright: ignore[reportArgumentType]
 
 
 def _branch_spec(branch: Branch) -> dict[str, Any]:
@@ -220,7 +232,7 @@ def read_model(folder: Path, trust: Trust = False, branches: Encoders | None = N
     check_bytes(file, digest)
     if branches is None:
         try:
-            branches = _built(_without_downloads(spec), trust, read_shapes(file), str(file))
+            branches = _built(_without_downloads(spec or {}), trust, read_shapes(file), str(file))
         except UserError as error:
             told = str(error)
             raise UserError(told if told.startswith(f"{file}") else f"{where}: {told}") from error

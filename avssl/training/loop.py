@@ -114,7 +114,9 @@ class Trainer:
         self.meter.add(step, batch, output)
         self.monitor.add(batch.index, output.embeddings)
         self.clock.measure(step + 1)
-        if self.plan.logs(step + 1):
+        at_end = step + 1 >= self.clock.total
+        if at_end or self.plan.logs(step + 1):
             row = {"epoch": (step + 1) / self.plan.steps_per_epoch, **rates, **self.meter.read()}
-            measured = self.monitor.measure() if self.plan.diagnoses(step + 1) else {}
+            measuring = self.plan.diagnoses(step + 1) or (at_end and self.plan.monitor_every > 0)
+            measured = self.monitor.measure() if measuring else {}
             self.on_log(step + 1, row | measured)
