@@ -319,7 +319,9 @@ def test_a_file_on_the_command_line(run, pictures: Path, tmp_path: Path):
     words = ("data=images", "branches=image_resnet18", f"branches.image.pretrained={tmp_path}/other.pth")
     done = run("train", pictures, *SMOKE, *words, f"out={tmp_path}/wrong")
     assert done.status == 2
-    assert f"pretrained={tmp_path}/other.pth: holds another network: it has besides network.layer1.2.conv1.weight" in done
+    assert (
+        f"pretrained={tmp_path}/other.pth: holds another network: it has besides network.layer1.2.conv1.weight" in done
+    )
     assert not (tmp_path / "wrong").exists()
 
 
