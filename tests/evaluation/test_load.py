@@ -161,7 +161,7 @@ def test_a_model_of_cameras_answers_as_it_was_trained(
     trained = made.objective.branches.eval()
     x = model.views[names[0]].eval(picture)[None]
     with torch.no_grad():
-        expected = trained({name: x for name in names})
+        expected = trained(dict.fromkeys(names, x))
     assert all(z[name].equal(expected[name]) for name in names)
     table = avssl.embed(model, cameras, tmp_path / "emb", workers=0)
     assert len(table) == (6 if len(names) == 3 else 18)
