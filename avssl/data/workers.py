@@ -28,7 +28,7 @@ def worker_context(needs: object = None) -> BaseContext:
 
 def check_not_in_worker(call: str) -> None:
     """Raise UserError where a worker, on its start, runs the script that has started it."""
-    if multiprocessing.parent_process() is not None and "__mp_main__" in sys.modules:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as the standard library tells it
         guard = 'if __name__ == "__main__":'
         raise UserError(f"{call} is called while a worker reads this script again; allowed: the call below {guard}")
 

@@ -20,7 +20,7 @@ class Plan:
     seed: int
     monitor_every: int = 0
     """Between diagnostics of the embeddings, which wait for the next log step; 0 = never."""
-    minutes: float | None = None
+    minutes: float | int | None = None
     """Train for so long instead of `epochs`."""
 
     def __post_init__(self) -> None:
