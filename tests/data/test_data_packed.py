@@ -23,7 +23,6 @@ from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import AudioView, VideoView, View
 from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
-from avssl.data.pack import readers as module
 from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
@@ -231,7 +230,7 @@ def test_a_jpeg_of_another_size_is_not_decoded(
         tar.write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
     manifest = Manifest.read(tmp_path / "pack" / "manifest.parquet", tmp_path / "pack")
     first = pq.read_table(tmp_path / "pack" / "index.parquet").sort_by("frames_offset").column("id")[0].as_py()
-    monkeypatch.setattr(module, "decode_jpeg", None)  # calling it would raise another error
+    monkeypatch.setattr("torchvision.io.decode_jpeg", None)  # calling it would raise another error
     with (
         pack_opener(manifest)(manifest.ids.index(first)) as reader,
         pytest.raises(DecodeError, match="frame 0: of another size"),
