@@ -35,7 +35,7 @@ CMA = ("objective=avid_cma", "objective.num_negatives=256", "objective.refresh_e
 SHARED, LAST = 22, 8  # epochs of AVID that CMA and its controls start from, and how many they add
 YOUNG = SHARED // 2  # epochs of a bank that does not know all yet
 MORE = (f"trainer.epochs={LAST}", "optim.optimizer.lr=5e-4")
-PLAIN = ("branches.branches.video.head.norm_last=false", "branches.branches.audio.head.norm_last=false")
+PLAIN = ("branches.video.head.norm_last=false", "branches.audio.head.norm_last=false")
 RANDOM = (
     "objective=infonce",
     *PLAIN,
@@ -104,7 +104,7 @@ def measure(name: str, seed: int, data: Path, out: Path, parts: tuple[str, str])
         measure(row.init, seed, data, out, parts)
     train_part, test_part = parts
     source = ("data.root=" + str(data / "train"), f"data.manifest={out / train_part}.parquet", "data.workers=0")
-    init = (f"init={out / row.init}-{seed}/epoch-{SHARED:04d}.pt",) if row.init else ()
+    init = (f"init={out / row.init}-{seed}/checkpoints/epoch-{SHARED:04d}",) if row.init else ()
     labels = (f"+objective.labels={out / train_part}-labels.json",) if name == "cma_oracle" else ()
     common = ("data=av_digits", f"seed={seed}", f"out={run}", "resume=auto", "trainer.accelerator=cpu")
     command("train", *common, *source, *row.overrides, *init, *labels)
@@ -140,7 +140,7 @@ def figures(train: Embeddings, test: Embeddings) -> dict[str, float]:
 
 def costs(run: Path) -> dict[str, float]:
     rows = read_metrics(run / "metrics.csv")
-    clips = load(run).config["runtime"]["num_instances"]
+    clips = len(load(run).ids)
     return {
         "seconds_per_epoch": clips * statistics.mean(1 / row["clips_per_s"] for row in rows),
         "decoding": statistics.mean(row["waiting"] for row in rows),
@@ -152,8 +152,8 @@ def mining(run: Path, labels_file: Path) -> dict[str, float]:
     names = json.loads(labels_file.read_text())
     labels = torch.tensor([int(name) for name in names])
     found = {}
-    kept = {f"epoch {epoch}": run / f"epoch-{epoch:04d}.pt" for epoch in (YOUNG, SHARED)}
-    for when, file in (kept | {"end": run / "last.pt"}).items():
+    kept = {f"epoch {epoch}": run / "checkpoints" / f"epoch-{epoch:04d}" for epoch in (YOUNG, SHARED)}
+    for when, file in (kept | {"end": run}).items():
         state = load(file).objective if file.exists() else {}
         banks = {key.split(".")[1]: value for key, value in state.items() if key.startswith("banks.")}
         rules = {"consensus": "consensus", "union": "union"} | {view: row for row, view in enumerate(banks)}

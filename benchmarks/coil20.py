@@ -30,16 +30,16 @@ EPOCHS, BATCH, INSTANCES = 30, 64, 480
 LABELLED = 3  # pictures per object, 120 degrees apart
 SMALL = ("branches=image_small", "embedding_dim=64")
 WIDE = (
-    "branches.branches.image.head.dims=[128,256,256]",
-    "++branches.branches.image.head.norm=true",
+    "branches.image.head.hidden=[256]",
+    "branches.image.head.norm=true",
     "embedding_dim=256",
 )
 VIT = (
-    "branches.branches.image.size=[32,32]",
-    "branches.branches.image.patch=[4,4]",
-    "+branches.branches.image.width=64",
-    "+branches.branches.image.depth=4",
-    "+branches.branches.image.heads=4",
+    "branches.image.encoder.size=[32,32]",
+    "branches.image.encoder.patch=[4,4]",
+    "+branches.image.encoder.width=64",
+    "branches.image.encoder.depth=4",
+    "+branches.image.encoder.heads=4",
     "objective.decoder_width=64",
     "objective.decoder_depth=1",
     "objective.decoder_heads=4",

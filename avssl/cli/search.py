@@ -29,6 +29,7 @@ def main(config: Config) -> None:
     index = SearchIndex.load(config.embeddings, views=[config.to], kind=config.index)
     place = config.checkpoint or card.get("checkpoint")
     check("checkpoint", place, isinstance(place, str), "a run; the card of these embeddings names none")
+    assert place is not None
     model = load(place, trust=trust_of(config.trust))
     for table in index.search_files(model, list(config.query), config.to, config.k, by=config["from"]).tables():
         console.print(table)

@@ -78,7 +78,7 @@ def stored_statistics(spec: Mapping[str, Any], view: str) -> tuple[list[float], 
     if mean is None and std is None:
         return None
     check(f"data.views.{view}", "mean, std", fits([mean, std], list[list[float]]), "a number for each band")
-    return mean, std
+    return mean, std  # pyright: ignore[reportReturnType]
 
 
 def _check_limits(spec: Any, where: str) -> None:

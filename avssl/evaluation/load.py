@@ -52,8 +52,9 @@ def load(
     about = {"checkpoint": str(file.resolve() if file.exists() else place)}
     about["objective"] = str(exported.notes.get("name", ""))
     root = exported.notes.get("root")
-    known = isinstance(root, str) and Path(root).is_absolute()
-    trained_on = (Path(root), partial(trained_ids, folder)) if known else None
+    trained_on = None
+    if isinstance(root, str) and Path(root).is_absolute():
+        trained_on = Path(root), partial(trained_ids, folder)
     try:
         return Model(exported.branches, source, about=about, notes=exported.notes, trained_on=trained_on).to(device)
     except UserError as error:

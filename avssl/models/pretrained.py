@@ -165,7 +165,8 @@ def branches_spec(branches: nn.Module) -> dict[str, Any]:
         encoders = {name: {"encoder": spec_of(encoder, ENCODERS)} for name, encoder in branches.encoders.items()}
         return {JOINT: {"depth": branches.depth, "heads": branches.heads}, **encoders}
     check("branches", type(branches).__name__, isinstance(branches, Branches), "Branches or JointBranches")
-    return {name: _branch_spec(branch) for name, branch in branches.items()}  # pyright: ignore[reportAttributeAccessIssue]
+    assert isinstance(branches, Branches)
+    return {name: _branch_spec(branch) for name, branch in branches.items()}  # pyright: ignore[reportArgumentType]
 
 
 def _branch_spec(branch: Branch) -> dict[str, Any]:
@@ -227,7 +228,7 @@ def read_model(folder: Path, trust: Trust = False, branches: Encoders | None = N
     check_bytes(file, digest)
     if branches is None:
         try:
-            branches = _built(_without_downloads(spec), trust, read_shapes(file), str(file))
+            branches = _built(_without_downloads(spec or {}), trust, read_shapes(file), str(file))
         except UserError as error:
             told = str(error)
             raise UserError(told if told.startswith(f"{file}") else f"{where}: {told}") from error
