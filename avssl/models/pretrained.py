@@ -99,7 +99,7 @@ def build_branches(
         raise UserError(f"branches.{JOINT}: {error}") from error
 
 
-def build_branch(entry: Mapping[str, Any] | str | nn.Module, dim: int | None, trust: Trust, name: str) -> Branch:
+def build_branch(entry: Any, dim: int | None, trust: Trust, name: str) -> Branch:
     """One branch of `build_branches`."""
     if isinstance(entry, str | nn.Module) or (isinstance(entry, Mapping) and "name" in entry):
         entry = {"encoder": entry}

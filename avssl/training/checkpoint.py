@@ -136,11 +136,10 @@ def _of(kind: type, value: Any) -> Any:
 
 
 def _position(facts: Any) -> Position:
-    position = Position(**_of(dict, facts))
-    numbers = isinstance(position.epoch, int) and isinstance(position.step, int)
-    if not numbers or not fits(position.seconds, float) or min(asdict(position).values()) < 0:
+    kinds = {"epoch": int, "step": int, "seconds": float}
+    if not all(fits(_of(dict, facts).get(key), kind) and facts[key] >= 0 for key, kind in kinds.items()):
         raise ValueError("position")
-    return position
+    return Position(**facts)
 
 
 def _bytes(text: str) -> Tensor:
