@@ -100,7 +100,7 @@ def make_optimization(optim: DictConfig) -> Optimization:
 def settings_of(config: DictConfig) -> dict[str, Any]:
     """The arguments of `Settings` that a config has, wherever they are in it."""
     names = Settings.__dataclass_fields__
-    found = {key: value for part in (config.data, config.trainer) for key, value in part.items() if key in names}
+    found = {key: part[key] for part in (config.data, config.trainer) for key in part if key in names}
     return found | {"seed": config.seed}
 
 

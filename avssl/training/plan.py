@@ -16,7 +16,7 @@ class Plan:
     log_every: int
     save_every: int
     """Between checkpoints within an epoch; there is one at the end of each epoch in any case."""
-    clip_gradients: float | None
+    clip_gradients: float | int | None
     seed: int
     monitor_every: int = 0
     """Between diagnostics of the embeddings, which wait for the next log step; 0 = never."""
