@@ -27,7 +27,7 @@ from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
 from avssl.data.pack.store import Store, url_of
-from avssl.data.packed import is_pack
+from avssl.data.packed import PackedVideos, is_pack
 from avssl.data.stream.loader import batches, train_loader
 from avssl.data.stream.sampler import EpochSampler
 from avssl.data.stream.samples import Broken, ClipKey, Sample
@@ -276,14 +276,14 @@ def test_views_that_ask_for_more_than_there_is_are_told(
     more: dict[str, View] = {"video": VideoView(fps=30, short_side=112, train=same, eval=same)}
     PackedVideos(packs["shards"], more).find()
     assert [record.getMessage() for record in caplog.records] == [
-        "data.views.video.fps=30: the pack has no more than 16",
-        "data.views.video.short_side=112: the pack has no more than 32",
+        "views.video.fps=30: the pack has no more than 16",
+        "views.video.short_side=112: the pack has no more than 32",
     ]
 
 
 def test_views_that_ask_for_all_there_is_are_told(packs: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     PackedVideos(packs["shards"], {"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find()
-    told = "data.views.video.short_side=null: the pack has no more than 32"
+    told = "views.video.short_side=null: the pack has no more than 32"
     assert [record.getMessage() for record in caplog.records] == [told]
 
 
