@@ -55,6 +55,8 @@ def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `avssl.fit` with AVID on those files; for reading, or to be copied."""
+    from tiny import tiny_avid
+
     import avssl
     from avssl.data import VideoFolder
 
@@ -62,15 +64,6 @@ def tiny_run(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     settings = {"epochs": 1, "batch_size": 8, "workers": 0, "accelerator": "cpu"}
     avssl.fit(tiny_avid, VideoFolder(tiny_videos, size=32), out=out, **settings)
     return out
-
-
-def tiny_avid(views: list[str], num_instances: int) -> Any:
-    from avssl.models import build_branches
-    from avssl.objectives import AVID
-
-    encoders = {"video": {"name": "r2plus1d", "depth": 10, "width": 4}, "audio": {"name": "conv2d10", "width": 4}}
-    spec = {name: {"encoder": encoder, "head": {"hidden": []}} for name, encoder in encoders.items()}
-    return AVID(build_branches(spec, 16), views, 16, num_instances, num_negatives=4)
 
 
 class Done(NamedTuple):
