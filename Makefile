@@ -30,10 +30,10 @@ setup-dev: .venv/.ready-dev
 demo: setup
 	rm -rf $(DEMO)
 	$(PY) data_prep/synthetic.py $(DEMO)/videos
-	.venv/bin/avssl-train experiment=demo data.root=$(DEMO)/videos/train out=$(DEMO)/run
-	.venv/bin/avssl-embed checkpoint=$(DEMO)/run data.root=$(DEMO)/videos/test out=$(DEMO)/embeddings
-	.venv/bin/avssl-search embeddings=$(DEMO)/embeddings query=$(DEMO)/videos/test/clover/clover_00004.mp4 from=audio to=video
-	.venv/bin/avssl-eval task=retrieval embeddings=$(DEMO)/embeddings gallery=true
+	.venv/bin/avssl-train $(DEMO)/videos/train experiment=demo out=$(DEMO)/run
+	.venv/bin/avssl-embed $(DEMO)/run $(DEMO)/videos/test out=$(DEMO)/embeddings
+	.venv/bin/avssl-search $(DEMO)/embeddings $(DEMO)/videos/test/clover/clover_00004.mp4 from=audio to=video
+	.venv/bin/avssl-eval $(DEMO)/embeddings gallery=true
 	@echo "open in a browser: $(DEMO)/embeddings/gallery/index.html"
 
 lint: setup-dev

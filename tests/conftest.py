@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -62,3 +64,27 @@ def tiny_run(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     settings = {"epochs": 1, "batch_size": 8, "workers": 0, "accelerator": "cpu"}
     avssl.fit(tiny_avid, VideoFolder(tiny_videos, size=32), out=out, **settings)
     return out
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Call a command's entry point with its arguments, as the console script does."""
+
+    def call(name: str, *arguments: object) -> Done:
+        module = importlib.import_module(f"avssl.cli.{name}")
+        monkeypatch.setattr(sys, "argv", [f"avssl-{name}", *map(str, arguments)])
+        status = 0
+        try:
+            module.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        out, err = capfd.readouterr()
+        return Done(status, out, err)
+
+    return call

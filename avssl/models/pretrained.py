@@ -164,9 +164,8 @@ def build_head(spec: Any, encoder: nn.Module, dim: int | None, trust: Trust, whe
 def branches_spec(branches: nn.Module) -> dict[str, Any]:
     """What `build_branches` makes them from again. UserError: a module that keeps not all of its arguments."""
     if isinstance(branches, JointBranches):
-        encoders = {
-            name: {"encoder": spec_of(encoder, ENCODERS), "head": None} for name, encoder in branches.encoders.items()
-        }
+        specs = {name: spec_of(encoder, ENCODERS) for name, encoder in branches.encoders.items()}
+        encoders = {name: {"encoder": spec, "head": None} for name, spec in specs.items()}
         return {JOINT: {"depth": branches.depth, "heads": branches.heads}, **encoders}
     check("branches", type(branches).__name__, isinstance(branches, Branches), "Branches or JointBranches")
     assert isinstance(branches, Branches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike, fspath
@@ -171,7 +171,14 @@ def make_objective(objective: Made, views: list[str], num_instances: int, seed: 
 def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments that a function names and has not been given by functools.partial."""
     given = function.keywords if isinstance(function, partial) else {}
-    return {k: v for k, v in arguments.items() if k in inspect.signature(function).parameters and k not in given}
+    return {k: v for k, v in arguments.items() if k in parameters_of(function) and k not in given}
+
+
+def parameters_of(function: Callable[..., Any]) -> Collection[str]:
+    """The names of a function's parameters, those that functools.partial has given included."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.signature(function).parameters
 
 
 def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings, cold: bool) -> None:

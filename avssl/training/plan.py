@@ -16,11 +16,11 @@ class Plan:
     log_every: int
     save_every: int
     """Between checkpoints within an epoch; there is one at the end of each epoch in any case."""
-    clip_gradients: float | None
+    clip_gradients: float | int | None
     seed: int
     monitor_every: int = 0
     """Between diagnostics of the embeddings, which wait for the next log step; 0 = never."""
-    minutes: float | None = None
+    minutes: float | int | None = None
     """Train for so long instead of `epochs`."""
 
     def __post_init__(self) -> None:
