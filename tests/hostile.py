@@ -87,7 +87,7 @@ def specs(marker: Path) -> dict[str, tuple[tuple[str, ...], Any, str]]:
         "other layers": (encoder, {"name": "r2plus1d", "depth": 18, "width": 4}, f"{WEIGHTS}: holds another network"),
         "data": (data, touch, f"config.json: data: needs os.system, {NOT_OURS}"),
         "data that is a view": (data, {"name": "image_view", "eval": {"name": "image_eval"}}, "is no Source"),
-        "no data": (data, {}, "data='NoneType'; allowed: a spec with a name"),
+        "no data": (data, {}, "data: names no kind of data; allowed: video_folder"),
         "a view": (view, {"name": "lying.View"}, f"data.views.video: needs lying.View, {NOT_OURS}"),
         "a view that is data": (view, {"name": "video_folder"}, "data.views="),
         "a view that is a number": (view, 5, "data.views="),

@@ -65,7 +65,8 @@ def build_source(spec: Mapping[str, Any], trust: Trust = False) -> Source:
     """
     if isinstance(reason := spec.get(MISSING), str):
         raise UserError(f"data: {reason}; allowed: avssl.load(..., views=), the views themselves")
-    check("data", type(spec.get("name")).__name__, isinstance(spec.get("name"), str), "a spec with a name")
+    if "name" not in spec:
+        raise UserError(f"data: names no kind of data; allowed: {', '.join(list(KINDS)[:4])}")
     _check_limits(spec, "data")
     try:
         source: Source = build(spec, KINDS, trust, "data", Source)

@@ -223,7 +223,7 @@ def read_model(folder: Path, trust: Trust = False, branches: Encoders | None = N
     try:
         spec, data, digest = config["branches"], config["data"], config["sha256"][WEIGHTS]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{where}: no {error.args[0]} in it; allowed: a folder that avssl wrote") from error
+        raise UserError(f"{where}: lacks branches, data or sha256; allowed: a folder that avssl wrote") from error
     if branches is None and spec is None:
         reason = config.get("branches_missing")
         raise UserError(f"{where}: {reason}; allowed: avssl.load(..., branches=), the modules themselves")
@@ -272,7 +272,7 @@ def _at_most(shapes: Mapping[str, tuple[int, ...]], branches: int) -> Iterator[N
         left["tensors"] -= 1
         left["numbers"] -= weights.numel()
         if min(left.values()) < 0:
-            raise UserError("branches: of a network with many more weights than the file has")
+            raise UserError("a network with many more weights than the file has")
 
     handle = register_module_parameter_registration_hook(count)
     try:
