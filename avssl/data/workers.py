@@ -11,7 +11,8 @@ from multiprocessing.context import BaseContext
 def worker_context() -> BaseContext:
     """Workers forked from a clean server: they start fast, and inherit neither threads nor the accelerator."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["avssl.data.cameras", "avssl.data.transforms.image"])
+    # torchvision too, which avssl imports where it is used: a worker must not begin with that
+    context.set_forkserver_preload(["avssl.data.cameras", "torchvision.io", "torchvision.transforms.v2"])
     return context
 
 
