@@ -137,14 +137,20 @@ FILES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda folder, _: change(folder / CONFIG, ("avssl", "format"), 1),
         "checkpoint format 1, and this version reads format 2: an older avssl",
     ),
-    "a format of words": (lambda folder, _: change(folder / CONFIG, ("avssl", "format"), "x\ny" * 99), "not written by"),
+    "a format of words": (
+        lambda folder, _: change(folder / CONFIG, ("avssl", "format"), "x\ny" * 99),
+        "not written by",
+    ),
     "no JSON": (lambda folder, _: (folder / CONFIG).write_bytes(b"\xff{"), f"{CONFIG}: not written by avssl"),
     "a list": (lambda folder, _: (folder / CONFIG).write_text("[1]"), f"{CONFIG}: not written by avssl (no dict)"),
     "a million lists": (
         lambda folder, _: (folder / CONFIG).write_text("[" * 10**6 + "]" * 10**6),
         f"{CONFIG}: not written by avssl",
     ),
-    "many lists": (lambda folder, _: change(folder / CONFIG, ("notes",), nested(200)), "not written by avssl (lists in"),
+    "many lists": (
+        lambda folder, _: change(folder / CONFIG, ("notes",), nested(200)),
+        "not written by avssl (lists in",
+    ),
 }
 
 

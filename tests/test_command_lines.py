@@ -140,7 +140,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / name).write_text(text)
     stub = home / "bin" / "stub"
     stub.parent.mkdir()
-    stub.write_text("#!/bin/sh\nprintf '%s\\0' \"${0##*/}\" \"$@\" '\n' >> \"$RECORD\"\n")
+    stub.write_text('#!/bin/sh\nprintf \'%s\\0\' "${0##*/}" "$@" \'\n\' >> "$RECORD"\n')
     stub.chmod(0o755)
     for name in STUBS:
         (stub.parent / name).symlink_to(stub)
@@ -223,9 +223,7 @@ def check(lines: list[Line], stopped: list[str], home: Path, tmp_path: Path, cap
     assert not failed, "\n" + "\n".join(failed)
 
 
-def test_every_line_can_be_read(
-    stopped: list[str], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_every_line_can_be_read(stopped: list[str], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     lines = written()
     check(lines, stopped, home, tmp_path, capsys)
     assert {line.file for line in lines} >= {"README.md", "docs/data.md", "configs/train.yaml", "examples/cameras.py"}
@@ -266,7 +264,9 @@ def test_a_line_that_cannot_be_read_is_found(
 def test_a_line_on_several_lines_and_code_within_a_line_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(f"{__name__}.REPO", tmp_path)
     page = tmp_path / "page.md"
-    page.write_text("Say `avssl-train a` or `avssl-prep scan`.\n\n```\navssl-eval \\\n    b\nsaid: x\n```\n`avssl-eval c`\n")
+    page.write_text(
+        "Say `avssl-train a` or `avssl-prep scan`.\n\n```\navssl-eval \\\n    b\nsaid: x\n```\n`avssl-eval c`\n"
+    )
     found = list(in_markdown(page))
     assert [(line.number, line.text.split()) for line in found] == [
         (4, ["avssl-eval", "b"]),

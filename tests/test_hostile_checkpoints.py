@@ -271,7 +271,9 @@ def test_links_out_of_the_folder_are_followed_and_read_as_data(tiny_run: Path, t
     refused(avssl.load, folder)
 
 
-@pytest.mark.parametrize("name", ["step-1", "step-", "step-00000001.part", "step-\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", "..."])
+@pytest.mark.parametrize(
+    "name", ["step-1", "step-", "step-00000001.part", "step-\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", "..."]
+)
 def test_folders_of_other_names_are_no_checkpoints(tiny_run: Path, tmp_path: Path, name: str):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     shutil.copytree(locate(run), run / "checkpoints" / name)
