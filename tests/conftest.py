@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -53,6 +55,8 @@ def tiny_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `avssl.fit` with AVID on those files; for reading, or to be copied."""
+    from tiny import tiny_avid
+
     import avssl
     from avssl.data import VideoFolder
 
@@ -62,10 +66,25 @@ def tiny_run(tiny_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-def tiny_avid(views: list[str], num_instances: int) -> Any:
-    from avssl.models import build_branches
-    from avssl.objectives import AVID
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
 
-    encoders = {"video": {"name": "r2plus1d", "depth": 10, "width": 4}, "audio": {"name": "conv2d10", "width": 4}}
-    spec = {name: {"encoder": encoder, "head": {"hidden": []}} for name, encoder in encoders.items()}
-    return AVID(build_branches(spec, 16), views, 16, num_instances, num_negatives=4)
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Call a command's entry point with its arguments, as the console script does."""
+
+    def call(name: str, *arguments: object) -> Done:
+        module = importlib.import_module(f"avssl.cli.{name}")
+        monkeypatch.setattr(sys, "argv", [f"avssl-{name}", *map(str, arguments)])
+        status = 0
+        try:
+            module.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 0
+        out, err = capfd.readouterr()
+        return Done(status, out, err)
+
+    return call

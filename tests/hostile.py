@@ -106,6 +106,13 @@ def specs(marker: Path) -> dict[str, tuple[tuple[str, ...], Any, str]]:
     }
 
 
+MAIN = (
+    *("a shell", "our function", "hub.load", "torch.load", "a module here", "eval", "dots", "in a head", "data"),
+    *("a transform", "a hidden download", "a root", "wide", "not a number", "a pickle as weights", "truncated"),
+    *("changed bytes", "format 3", "format 1", "no JSON", "a list", "a million lists"),
+)
+"""Those that every command is tried with; `avssl.load`, which all of them call, is tried with all."""
+
 FILES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "a pickle as weights": (
         lambda folder, marker: write_with_digest(folder, pickle.dumps(Trap(marker))),

@@ -179,8 +179,6 @@ def _run(spec: Command, composer: Composer, config: Config, words: Sequence[str]
 
 
 def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
-    from omegaconf import OmegaConf
-
     from avssl.cli.compose import check_hydra_keys, hydra_without_plugins
     from avssl.cli.configs import choices
     from avssl.cli.sweep import Job, announce, in_own_folders, jobs_of, run_all
@@ -192,10 +190,6 @@ def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
                 config = composer.job(job.overrides, number)
                 with composer.sentences(job.overrides):
                     _check(spec, config)
-                if spec.rehearse is not None:
-                    allow_named(OmegaConf.to_container(config))
-                    with in_keys_of(config):
-                        spec.rehearse(config)
             except UserError as error:
                 raise UserError(f"job {number + 1} ({job.name}): {error}" if len(jobs) > 1 else str(error)) from error
             configs.append(config)
@@ -211,8 +205,23 @@ def _run_jobs(spec: Command, composer: Composer, line: CommandLine) -> None:
             alone = [str(_place(config, out)) for config in configs]
             jobs, places = in_own_folders(jobs, alone, out.key, is_file=out.kind == OUT_FILE)
             configs = configs if places == alone else composed(jobs)
+        if spec.rehearse is not None:
+            _rehearse(spec.rehearse, jobs, configs)
     announce(jobs, places)
     run_all(jobs, lambda number: _run(spec, composer, configs[number], jobs[number].overrides))
+
+
+def _rehearse(rehearse: Callable[[Config], None], jobs: Sequence[Any], configs: Sequence[Config]) -> None:
+    """Build every job as far as that needs no data. Raises UserError that names the job."""
+    from omegaconf import OmegaConf
+
+    for number, (job, config) in enumerate(zip(jobs, configs, strict=True), start=1):
+        try:
+            allow_named(OmegaConf.to_container(config))
+            with in_keys_of(config):
+                rehearse(config)
+        except UserError as error:
+            raise UserError(f"job {number} ({job.name}): {error}" if len(jobs) > 1 else str(error)) from error
 
 
 def _place(config: Config, out: PathKey) -> object:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +19,13 @@ SECTIONS = ("data", "objective", "trainer", "optim")
 
 
 @contextmanager
-def section(key: str, function: Any) -> Iterator[None]:
-    """Errors about arguments of a function name the keys below `key`; wrong arguments are errors of the user's."""
+def section(key: str, parameters: Collection[str]) -> Iterator[None]:
+    """Errors about a function's parameters name the keys below `key`; wrong arguments are errors of the user's."""
     try:
         yield
     except UserError as error:
         named = NAMED.match(str(error))
-        mine = named is not None and named[1] in inspect.signature(function).parameters
+        mine = named is not None and named[1] in parameters
         raise UserError(f"{key}.{error}" if mine else str(error)) from error
     except TypeError as error:
         if "argument" not in str(error):

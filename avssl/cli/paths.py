@@ -15,7 +15,7 @@ WRITTEN = (OUT_FOLDER, OUT_FILE)
 MEANT = {
     FOLDER: "a folder of media files",
     FILE: "a file",
-    RUN: "a run's folder or a .pt file",
+    RUN: "a run, a checkpoint or an exported model",
     EMBEDDINGS: "a folder that avssl-embed wrote",
 }
 

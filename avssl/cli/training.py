@@ -17,7 +17,7 @@ from avssl.models.locate import local, locate
 from avssl.models.official import is_official
 from avssl.models.pretrained import JOINT, build_branches, read_config
 from avssl.objectives.base import Objective
-from avssl.training.fit import Made, Origin, accepted, check_early, fit
+from avssl.training.fit import Made, Origin, accepted, check_early, fit, parameters_of
 from avssl.training.optim import Optimization
 from avssl.training.run import Run
 from avssl.training.settings import Settings
@@ -114,5 +114,5 @@ def built(node: DictConfig, key: str, partial: bool = False) -> Any:
 
 def _called(maker: Any, key: str, arguments: dict[str, Any]) -> Any:
     """maker(those of the arguments that it names). UserError, with the config's key, where it refuses one."""
-    with section(key, maker):
+    with section(key, parameters_of(maker)):
         return maker(**accepted(maker, arguments))

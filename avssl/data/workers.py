@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext, ForkServerContext, ForkServerProcess
+from multiprocessing.reduction import ForkingPickler
 
 from avssl.errors import UserError
 
@@ -20,7 +20,7 @@ def worker_context(needs: object = None) -> BaseContext:
     A script that starts them is not run again in them, as Python would have it, unless `needs`, what they are sent, has
     something of the script's own in it; then the script has to guard itself (`check_not_in_worker`).
     """
-    script_is_needed = b"__main__" in pickle.dumps(needs)
+    script_is_needed = b"__main__" in bytes(ForkingPickler.dumps(needs))
     context = multiprocessing.get_context("forkserver") if script_is_needed else _WithoutScript()
     context.set_forkserver_preload(["avssl.data.cameras", "avssl.data.transforms.image"])
     return context
@@ -28,7 +28,7 @@ def worker_context(needs: object = None) -> BaseContext:
 
 def check_not_in_worker(call: str) -> None:
     """Raise UserError where a worker, on its start, runs the script that has started it."""
-    if multiprocessing.parent_process() is not None and "__mp_main__" in sys.modules:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as the standard library tells it
         guard = 'if __name__ == "__main__":'
         raise UserError(f"{call} is called while a worker reads this script again; allowed: the call below {guard}")
 

@@ -15,7 +15,7 @@ from avssl.errors import UserError
 from avssl.evaluation.model import Model
 from avssl.models.joint import Encoders
 from avssl.models.locate import local, locate, trained_ids
-from avssl.models.official import is_official, load_official
+from avssl.models.official import LICENCE, TERMS, is_official, load_official
 from avssl.models.pretrained import CONFIG, read_model
 from avssl.specs import Trust
 
@@ -73,7 +73,8 @@ def load(
 def published(file: Path) -> Model:
     """A published AVID or AVID-CMA checkpoint with the views of its paper."""
     found = load_official(file, bands_first=True)
-    return Model(found.branches, published_views(), about={"checkpoint": str(file.resolve()), "objective": "avid"})
+    about = {"checkpoint": str(file.resolve()), "objective": "avid"}
+    return Model(found.branches, published_views(), about=about, notes={"name": "avid", LICENCE: TERMS})
 
 
 def published_views() -> dict[str, Any]:

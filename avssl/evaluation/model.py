@@ -72,7 +72,7 @@ class Model:
         notes: Mapping[str, Any] | None = None,
         trained_on: tuple[Path, Callable[[], Collection[str]]] | None = None,
     ) -> None:
-        self.branches, self.about, self.trained_on = branches.eval(), dict(about or {}), trained_on
+        self.branches, self.about, self.trained_on = branches, dict(about or {}), trained_on
         self.notes = dict(notes or {})
         self.source = views if isinstance(views, Source) else None
         names = list(_modules(branches))

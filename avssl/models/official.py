@@ -19,6 +19,8 @@ from avssl.types import UserError
 
 log = logging.getLogger(__name__)
 
+LICENCE, TERMS = "licence", "CC BY-NC 4.0, not for commercial use"
+"""Of the published files, and the key that models made of them note it under."""
 ENDINGS = (".pth.tar", ".pth", ".tar")
 # Our names -> theirs, each pattern tried on the result of the ones before.
 RENAMES = (
@@ -52,7 +54,7 @@ def load_official(path: Path | str, *, bands_first: bool = False) -> Official:
     UserError: a file that cannot be read, or whose `model` lacks tensors or has other shapes.
     """
     checkpoint = _read(path)
-    log.info("%s: published under CC BY-NC 4.0, not for commercial use", path)
+    log.info("%s: published under %s", path, TERMS)
     branches = Branches(
         {
             "video": Branch(R2Plus1D(depth=18), MLP([512, 512, 512, 128])),

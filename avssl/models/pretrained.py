@@ -89,9 +89,11 @@ def build_branches(
     shared = spec[JOINT]
     check(f"branches.{JOINT}", shared, isinstance(shared, Mapping), "{depth: ..., heads: ...}")
     encoders = {name: branch.encoder for name, branch in built.items()}
-    for name, encoder in encoders.items():
-        ok = isinstance(encoder, VisionTransformer)
-        check(f"branches.{name}.encoder", type(encoder).__name__, ok, f"vit, below layers of {JOINT}")
+    for name, branch in built.items():
+        ok = isinstance(branch.encoder, VisionTransformer)
+        check(f"branches.{name}.encoder", type(branch.encoder).__name__, ok, f"vit, below layers of {JOINT}")
+        bare = isinstance(branch.head, nn.Identity)
+        check(f"branches.{name}.head", type(branch.head).__name__, bare, f"null, below layers of {JOINT}")
     check_arguments(JointBranches, shared, f"branches.{JOINT}")
     try:
         return JointBranches(encoders, **shared)  # pyright: ignore[reportArgumentType]
@@ -110,7 +112,7 @@ def build_branch(entry: Any, dim: int | None, trust: Trust, name: str) -> Branch
     return Branch(encoder, build_head(entry.get("head", {}), encoder, dim, trust, f"branches.{name}.head"))
 
 
-def build_encoder(spec: Any, pretrained: bool | str, trust: Trust, where: str) -> nn.Module:
+def build_encoder(spec: Any, pretrained: Any, trust: Trust, where: str) -> nn.Module:
     """An encoder, with the weights of a file where `pretrained` names one."""
     if isinstance(spec, nn.Module):
         check(
@@ -126,7 +128,7 @@ def build_encoder(spec: Any, pretrained: bool | str, trust: Trust, where: str) -
     return encoder
 
 
-def _named_encoder(spec: Any, pretrained: bool | str, trust: Trust, where: str) -> nn.Module:
+def _named_encoder(spec: Any, pretrained: Any, trust: Trust, where: str) -> nn.Module:
     spec = {"name": spec} if isinstance(spec, str) else spec
     check(where, spec, isinstance(spec, Mapping) and isinstance(spec.get("name"), str), "a name, or {name: ..., ...}")
     library, _, model = spec["name"].partition("/")
@@ -162,7 +164,8 @@ def build_head(spec: Any, encoder: nn.Module, dim: int | None, trust: Trust, whe
 def branches_spec(branches: nn.Module) -> dict[str, Any]:
     """What `build_branches` makes them from again. UserError: a module that keeps not all of its arguments."""
     if isinstance(branches, JointBranches):
-        encoders = {name: {"encoder": spec_of(encoder, ENCODERS)} for name, encoder in branches.encoders.items()}
+        specs = {name: spec_of(encoder, ENCODERS) for name, encoder in branches.encoders.items()}
+        encoders = {name: {"encoder": spec, "head": None} for name, spec in specs.items()}
         return {JOINT: {"depth": branches.depth, "heads": branches.heads}, **encoders}
     check("branches", type(branches).__name__, isinstance(branches, Branches), "Branches or JointBranches")
     assert isinstance(branches, Branches)

@@ -17,8 +17,8 @@ class TimmEncoder(nn.Module):
 
     An input of one channel, as a spectrogram [b 1 bands frames], is taken three times.
 
-    `model` is a name of `timm.list_models()`, with timm's default weights where `pretrained`; `size` is the side of the
-    pictures in pixels, for models that are built for one size (Vision Transformers).
+    `model` is a name of `timm.list_models()`, with timm's default weights where `pretrained`. Vision Transformers take
+    pictures of any size that their patches fill; with `size`, the side in pixels, those of that size alone.
     UserError: a name that timm does not have; timm is not installed.
     """
 
@@ -33,19 +33,29 @@ class TimmEncoder(nn.Module):
         known = re.fullmatch(r"[\w.]+", model) is not None and timm.is_model(model.partition(".")[0])
         check("model", model, known, "one of timm.list_models(), as resnet18, vit_small_patch16_224")
         self.model, self.size = model, size
-        options: dict[str, Any] = {} if size is None else {"img_size": size}
-        try:
-            self.network = timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
-        except TypeError as error:
-            raise UserError(f"timm/{model}: is not built for one size; allowed: size=null") from error
-        except Exception as error:  # the network's, the file's: a dozen kinds
-            if not pretrained:
-                raise
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"pretrained=true: no weights of timm/{model} ({reason}); allowed: false, a file"
-            ) from error
+        self.network = _network(model, pretrained, size)
         self.out_dim = int(self.network.num_features)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d"]:
         return self.network(three_channels(x))
+
+
+def _network(model: str, pretrained: bool, size: int | None) -> nn.Module:
+    import timm
+
+    asked: dict[str, Any] = {"dynamic_img_size": True} if size is None else {"img_size": size}
+    for options in (asked, {}):
+        try:
+            return timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
+        except TypeError as error:  # no argument of this model
+            if not options:
+                raise
+            if size is not None:
+                raise UserError(f"timm/{model}: is not built for one size; allowed: size=null") from error
+        except Exception as error:  # the network's, the file's: a dozen kinds
+            if not pretrained:
+                raise
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            allowed = "allowed: false, a file"
+            raise UserError(f"pretrained=true: no weights of timm/{model} ({reason}); {allowed}") from error
+    raise AssertionError

@@ -18,6 +18,8 @@ ENTRIES = ("state_dict", "model_state_dict", "model")
 """Under which a file of others keeps its tensors, where it holds more."""
 WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes that data-parallel training and torch.compile leave."""
+CLASSIFIER = 4
+"""Tensors that a file may hold besides: weight and bias of a classifier, or of two."""
 NETWORK = "network."
 """The prefix of a library's model in our encoders of it."""
 
@@ -82,7 +84,8 @@ def load_weights(encoder: nn.Module, file: Path) -> None:
     if not set(mine) <= set(state):  # a library's own file of a model of this name
         named = {NETWORK + key: value for key, value in state.items()}
         state = named if len(set(named) & set(mine)) > len(set(state) & set(mine)) else state
-    fill(encoder, {key: state[key] for key in mine if key in state}, where)
+    others = set(state) - set(mine)
+    fill(encoder, {key: x for key, x in state.items() if len(others) > CLASSIFIER or key not in others}, where)
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:

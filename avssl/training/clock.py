@@ -39,7 +39,11 @@ class Clock:
         return min(step / self.total, 1.0)
 
     def stamped(self, position: Position) -> Position:
-        return replace(position, seconds=self.seconds)
+        """The position with the time that it took to get there."""
+        seconds = self.seconds
+        if self._plan.minutes is not None and self.is_over(position):
+            seconds = max(seconds, 60 * self._plan.minutes)  # a finished training has nothing left after a resume
+        return replace(position, seconds=seconds)
 
     def is_over(self, position: Position) -> bool:
         """Whether nothing remains to be done after a position."""

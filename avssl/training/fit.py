@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from avssl.data.workers import check_not_in_worker
 from avssl.errors import UserError, check
 from avssl.models.batch_norm import synchronise
 from avssl.models.branches import check_inputs
+from avssl.models.official import LICENCE
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import Checkpoint, Position, save, save_last
 from avssl.training.clock import Clock
@@ -62,7 +63,7 @@ def fit(
     objective: Made,
     source: Source,
     *,
-    out: Path | str,
+    out: str | PathLike[str],
     optimizer: Optimization | Callable[..., Optimizer] | None = None,
     init: PathLike[str] | str | None = None,
     resume: str = "never",
@@ -124,7 +125,7 @@ def fit(
     if started:
         taken = warm_start(learner, started, files.ids)
         if distributed.is_main():
-            console.print(f"from {init}: {taken}", markup=False)
+            console.print(f"from {fspath(init or '')}: {taken}", markup=False)
     if distributed.world_size() > 1:
         synchronise(learner, fabric.device)
     torch_optimizer = rule.build(learner, sampler.batch_size)
@@ -141,7 +142,7 @@ def fit(
         "parameters": f"{sum(p.numel() for p in learner.branches.parameters()) / 1e6:.2f} M",
         "device": f"{fabric.device}, {distributed.world_size()} process(es)",
     }
-    notes = _notes(origin, source, files)
+    notes = _notes(origin, source, files, saved or started)
     clock = Clock(plan, start)
     with TrainingDisplay(out, plan, start, clock) as display:
         finished = Trainer(
@@ -182,7 +183,14 @@ def make_objective(objective: Made, views: list[str], num_instances: int, seed: 
 def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments that a function names and has not been given by functools.partial."""
     given = function.keywords if isinstance(function, partial) else {}
-    return {k: v for k, v in arguments.items() if k in inspect.signature(function).parameters and k not in given}
+    return {k: v for k, v in arguments.items() if k in parameters_of(function) and k not in given}
+
+
+def parameters_of(function: Callable[..., Any]) -> Collection[str]:
+    """The names of a function's parameters, those that functools.partial has given included."""
+    while isinstance(function, partial):
+        function = function.func
+    return inspect.signature(function).parameters
 
 
 def check_early(objective: Made, source: Source, rule: Optimization, settings: Settings, cold: bool) -> None:
@@ -300,9 +308,11 @@ def _rule(optimizer: Optimization | Callable[..., Optimizer] | None) -> Optimiza
     return Optimization() if optimizer is None else Optimization(optimizer)
 
 
-def _notes(origin: Origin, source: Source, files: Files) -> dict[str, Any]:
-    """Where a model comes from, for people and for trainings that start from it."""
+def _notes(origin: Origin, source: Source, files: Files, earlier: Checkpoint | None) -> dict[str, Any]:
+    """Where a model comes from, for people and for trainings that start from it; a licence is handed on."""
+    licence = earlier.notes.get(LICENCE) if earlier else None
     return {
+        **({} if licence is None else {LICENCE: licence}),
         "name": origin.name,
         "made_by": origin.title,
         "avssl": __version__,

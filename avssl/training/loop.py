@@ -61,9 +61,9 @@ class Trainer:
         """Train from `start` to the end of the plan; False when a signal ended it before, after a checkpoint."""
         with Interrupt() as interrupt:
             for epoch in count(start.epoch):
-                if self.clock.is_over(Position(epoch, 0)):
-                    break
                 first = start.step if epoch == start.epoch else 0
+                if self.clock.is_over(Position(epoch, first)):
+                    break
                 if first == 0:  # in the middle of an epoch its positives and centroids come from the checkpoint
                     self.objective.before_epoch(epoch)
                 if not self._train_epoch(Position(epoch, first), interrupt):

@@ -13,8 +13,8 @@ Points = Sequence[tuple[Number, Number]]
 WIDTH, HEIGHT = 420, 200
 """Of a chart without its legend. Units are CSS pixels where the page is as wide."""
 TOP, RIGHT, BOTTOM = 8, 8, 30
-ROW = 14
-"""Height of a row of the legend."""
+GAP, ROW = 6, 14
+"""Below the legend, and the height of each of its rows."""
 LETTER = 6.0
 """Width of a letter, about."""
 MOST_IN_LEGEND = 8
@@ -45,8 +45,9 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> str:
     xs, ys = ([point[axis] for line in lines for point in line.points] or [0.0] for axis in (0, 1))
     x_ticks, y_ticks = ticks(min(xs), max(xs), 6), ticks(min(ys), max(ys), 4, around=True)
     legend, rows = _legend(lines) if 1 < len(lines) <= MOST_IN_LEGEND else ("", 0)
-    left, top = 10 + LETTER * max(len(text) for _, text in y_ticks), TOP + ROW * rows
-    right, bottom = WIDTH - RIGHT, TOP + ROW * rows + HEIGHT - BOTTOM - TOP
+    above = ROW * rows + GAP if rows else 0
+    left, top = 10 + LETTER * max(len(text) for _, text in y_ticks), above + TOP
+    right, bottom = WIDTH - RIGHT, above + HEIGHT - BOTTOM
     x_scale, y_scale = _scale(xs, left, right), _scale([value for value, _ in y_ticks], bottom, top)
     grid = "".join(_y_tick(y_scale(value), text, left) for value, text in y_ticks)
     grid += "".join(_x_tick(x_scale(value), text, top, bottom) for value, text in x_ticks)
@@ -54,7 +55,7 @@ def line_chart(title: str, x_label: str, lines: Sequence[Line]) -> str:
     for line, color in zip(lines, _colors(lines), strict=True):
         curves += _curve(line, color, [(x_scale(x), y_scale(y)) for x, y in line.points])
     return (
-        f'<svg role="img" viewBox="0 0 {WIDTH} {HEIGHT + ROW * rows}" font-size="11" fill="currentColor">'
+        f'<svg role="img" viewBox="0 0 {WIDTH} {HEIGHT + above}" font-size="11" fill="currentColor">'
         f"<title>{escape(_summary(title, x_label, xs, lines))}</title>{legend}{grid}"
         f'<text x="{(left + right) / 2:.1f}" y="{bottom + 27:.1f}" text-anchor="middle">{escape(x_label)}</text>'
         f'<g fill="none" stroke-width="1.5" stroke-linejoin="round">{curves}</g></svg>'

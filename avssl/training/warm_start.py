@@ -12,7 +12,7 @@ from torch import Tensor
 
 from avssl.errors import UserError
 from avssl.models.locate import local
-from avssl.models.official import is_official, load_official
+from avssl.models.official import LICENCE, TERMS, is_official, load_official
 from avssl.objectives.base import Objective
 from avssl.training.checkpoint import BRANCHES, Checkpoint, Position, load
 
@@ -31,7 +31,7 @@ def starting_point(init: PathLike[str] | str) -> Checkpoint:
     state: dict[str, Any] = {BRANCHES + key: value for key, value in found.branches.state_dict().items()}
     if found.partition is not None:
         state["contrast.partition"] = found.partition
-    return Checkpoint({}, [], Position(), state, {"state": {}})
+    return Checkpoint({}, [], Position(), state, {"state": {}}, notes={LICENCE: TERMS})
 
 
 def warm_start(objective: Objective, checkpoint: Checkpoint, ids: list[str]) -> str:

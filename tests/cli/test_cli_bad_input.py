@@ -117,7 +117,7 @@ def test_a_folder_of_one_clip(run, tmp_path: Path, tiny_videos: Path):
         (["trainer.precision=bf16-mixed"], ["trainer.precision='bf16-mixed'", "32-true"]),
         (["trainer.epochs=0"], ["trainer.epochs=0", "whole numbers from 1"]),
         (["trainer.log_every=0"], ["trainer.log_every=0", "whole numbers from 1"]),
-        (["init=nowhere"], ["nowhere", "a run's folder or a .pt file"]),
+        (["init=nowhere"], ["nowhere", "a run, a checkpoint or an exported model"]),
     ],
 )
 def test_numbers_that_the_folder_does_not_allow(run, tmp_path, tiny_videos, overrides: list[str], words: list[str]):

@@ -227,8 +227,8 @@ def test_mistakes_end_in_one_line(run, tmp_path: Path):
     missing = (f"data.root={tmp_path}/one", "branches=tiny")
     mistake(run("train", *common, *missing), "data.views.image: no branch for it; allowed: views of video, audio")
     mistake(run("train", *common, "data.root=nowhere"), "nowhere: no such folder")
-    mistake(run("train", *common, "data.root=nowhere", "+data.source.speed=1"), "data.source", "speed")
-    per_camera = ("data.root=nowhere", "data.source.branches=per_camera")
+    mistake(run("train", *common, f"data.root={tmp_path}/one", "+data.source.speed=1"), "data.source", "speed")
+    per_camera = (f"data.root={tmp_path}/one", "data.source.branches=per_camera")
     mistake(run("train", *common, *per_camera), "data.source.branches='per_camera'", "views_per_instance=null")
     mistake(run("prep", "clocks", f"root={tmp_path}/one"), "none of the files")
 

@@ -157,7 +157,7 @@ def test_embedding_shows_every_picture_once(folder: Path):
         assert facts["id"] == facts["label"] == instance
         level = 250 if instance == "alone" else LEVELS[instance] + 10 * int(camera[3])
         assert levels(data[ClipKey(0, row, 0)]) == {"image": level}
-    with pytest.raises(UserError, match=r"data\.clips=2; allowed: 1"):
+    with pytest.raises(UserError, match=r"clips=2; allowed: 1"):
         source.eval_set(files, 2)
 
 
@@ -296,11 +296,11 @@ def test_a_manifest_can_name_times_of_videos(rig: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"views_per_instance": 0}, "data.source.views_per_instance=0; allowed: 1 and more, or null"),
-        ({"branches": "own"}, "data.source.branches='own'; allowed: shared, per_camera"),
-        ({"branches": "per_camera"}, "shared, unless data.source.views_per_instance=null"),
-        ({"period_s": 0.0}, "data.source.period_s=0.0; allowed: 0.001 s and more"),
-        ({"tolerance_s": -1.0}, "data.source.tolerance_s=-1.0; allowed: 0 s and more"),
+        ({"views_per_instance": 0}, "views_per_instance=0; allowed: 1 and more, or null"),
+        ({"branches": "own"}, "branches='own'; allowed: shared, per_camera"),
+        ({"branches": "per_camera"}, "shared, unless views_per_instance=null"),
+        ({"period_s": 0.0}, "period_s=0.0; allowed: 0.001 s and more"),
+        ({"tolerance_s": -1.0}, "tolerance_s=-1.0; allowed: 0 s and more"),
     ],
 )
 def test_settings_that_are_not_allowed(settings: dict, message: str):

@@ -13,7 +13,8 @@ from stream_data import manifest_of
 
 from avssl.data.manifest import Manifest
 from avssl.data.shots import Shots
-from avssl.data.stream.columns import in_split, order_of, too_heavy, weights_of
+from avssl.data.source import in_split
+from avssl.data.stream.columns import order_of, too_heavy, weights_of
 from avssl.data.stream.orders import ByShard, Shuffled, Weighted
 from avssl.types import UserError
 
@@ -57,19 +58,19 @@ def test_the_keys_choose_the_order(files: Manifest) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"balance": "kind"}, "data.balance=kind: the manifest has no column kind; it has id, path"),
-        ({"balance": "holes"}, "data.balance=holes: rows without a value in the column holes; allowed"),
-        ({"balance": "words"}, "data.balance=words: rows without a value; allowed"),
-        ({"balance": "label", "weights": "one"}, "data.balance=label: all weights of 'a' are 0; allowed"),
-        ({"weights": "gone"}, "data.weights=gone: the manifest has no column gone"),
-        ({"weights": "words"}, "data.weights=words: holds 'x'; allowed: numbers of 0 and more"),
-        ({"weights": "minus"}, "data.weights=minus: holds -0.5; allowed: numbers of 0 and more"),
-        ({"weights": "nan"}, "data.weights=nan: holds nan; allowed: numbers of 0 and more"),
-        ({"weights": "zeros"}, "data.weights=zeros: all are 0; allowed"),
-        ({"weights": "one"}, "data.batch_size=2; allowed: up to 1, the instances of a weight above 0"),
-        ({"shuffle": "some"}, "data.shuffle='some'; allowed: full, shards"),
-        ({"shuffle": "shards", "balance": "label"}, "data.shuffle='shards'; allowed: full, with data.balance"),
-        ({"shuffle": "shards", "shuffle_buffer": 0}, "data.shuffle_buffer=0; allowed: 1 and more"),
+        ({"balance": "kind"}, "balance=kind: the manifest has no column kind; it has id, path"),
+        ({"balance": "holes"}, "balance=holes: rows without a value in the column holes; allowed"),
+        ({"balance": "words"}, "balance=words: rows without a value; allowed"),
+        ({"balance": "label", "weights": "one"}, "balance=label: all weights of 'a' are 0; allowed"),
+        ({"weights": "gone"}, "weights=gone: the manifest has no column gone"),
+        ({"weights": "words"}, "weights=words: holds 'x'; allowed: numbers of 0 and more"),
+        ({"weights": "minus"}, "weights=minus: holds -0.5; allowed: numbers of 0 and more"),
+        ({"weights": "nan"}, "weights=nan: holds nan; allowed: numbers of 0 and more"),
+        ({"weights": "zeros"}, "weights=zeros: all are 0; allowed"),
+        ({"weights": "one"}, "batch_size=2; allowed: up to 1, the instances of a weight above 0"),
+        ({"shuffle": "some"}, "shuffle='some'; allowed: full, shards"),
+        ({"shuffle": "shards", "balance": "label"}, "shuffle='shards'; allowed: full, with balance"),
+        ({"shuffle": "shards", "shuffle_buffer": 0}, "shuffle_buffer=0; allowed: 1 and more"),
     ],
 )
 def test_wrong_columns_are_refused_in_one_line(files: Manifest, keys: dict[str, Any], message: str) -> None:
@@ -80,16 +81,16 @@ def test_wrong_columns_are_refused_in_one_line(files: Manifest, keys: dict[str, 
 
 
 def test_shards_need_their_column(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.shuffle=shards: the manifest has no column shard; it has id"):
+    with pytest.raises(UserError, match=r"shuffle=shards: the manifest has no column shard; it has id"):
         order_of(manifest_of(tmp_path, 3), 2, shuffle="shards")
 
 
 def test_cameras_have_no_columns(tmp_path: Path) -> None:
     rows = [{"instance": "i", "camera": c, "path": f"{c}.png", "label": "a"} for c in ("cam0", "cam1")]
     shots = Shots.of(tmp_path, rows)
-    with pytest.raises(UserError, match=r"data\.balance=label: instances of several files have no column"):
+    with pytest.raises(UserError, match=r"balance=label: instances of several files have no column"):
         order_of(shots, 1, balance="label")
-    with pytest.raises(UserError, match=r"data\.split=train: pictures and cameras have no column split"):
+    with pytest.raises(UserError, match=r"split=train: pictures and cameras have no column split"):
         in_split(shots, "train")
     assert in_split(shots, None) is shots
     pictures = [{"instance": f"{n}", "camera": "", "path": f"{n}.png", "label": "ab"[n % 2]} for n in range(4)]
@@ -99,7 +100,7 @@ def test_cameras_have_no_columns(tmp_path: Path) -> None:
 def test_a_split_is_the_rows_that_say_so(files: Manifest, tmp_path: Path) -> None:
     assert in_split(files, None) is files
     assert in_split(files, "train").ids == ["id00000", "id00001", "id00005"]
-    with pytest.raises(UserError, match=r"data\.split='val'; allowed: of this manifest test, train$"):
+    with pytest.raises(UserError, match=r"split='val'; allowed: of this manifest test, train$"):
         in_split(files, "val")
-    with pytest.raises(UserError, match=r"data\.split='train'; allowed: of this manifest null, for it names no splits"):
+    with pytest.raises(UserError, match=r"split='train'; allowed: of this manifest null, for it names no splits"):
         in_split(manifest_of(tmp_path, 3), "train")

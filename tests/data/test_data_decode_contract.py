@@ -195,7 +195,7 @@ def test_torchcodec_refuses_sound_with_a_gap(gaps: Path) -> None:
 
 def test_a_wrong_decoder_is_one_line() -> None:
     view = VideoView(train=lambda pixels: pixels, eval=lambda pixels: pixels)
-    with pytest.raises(UserError, match=r"^data.source.decoder='opencv'; allowed: av, torchcodec, decord$"):
+    with pytest.raises(UserError, match=r"^decoder='opencv'; allowed: av, torchcodec, decord$"):
         VideoFolder(None, {"video": view}, decoder="opencv")
     with pytest.raises(UserError, match="allowed: av, torchcodec, decord"):
         open_reader("x.mp4", "opencv")

@@ -23,12 +23,11 @@ from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import AudioView, VideoView, View
 from avssl.data.decode.media import DecodeError
 from avssl.data.manifest import Manifest
-from avssl.data.pack import readers as module
 from avssl.data.pack.opener import pack_opener
 from avssl.data.pack.readers import PackReader
 from avssl.data.pack.shards import wav
 from avssl.data.pack.store import Store, url_of
-from avssl.data.packed import is_pack
+from avssl.data.packed import PackedVideos, is_pack
 from avssl.data.stream.loader import batches, train_loader
 from avssl.data.stream.sampler import EpochSampler
 from avssl.data.stream.samples import Broken, ClipKey, Sample
@@ -231,7 +230,7 @@ def test_a_jpeg_of_another_size_is_not_decoded(
         tar.write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
     manifest = Manifest.read(tmp_path / "pack" / "manifest.parquet", tmp_path / "pack")
     first = pq.read_table(tmp_path / "pack" / "index.parquet").sort_by("frames_offset").column("id")[0].as_py()
-    monkeypatch.setattr(module, "decode_jpeg", None)  # calling it would raise another error
+    monkeypatch.setattr("torchvision.io.decode_jpeg", None)  # calling it would raise another error
     with (
         pack_opener(manifest)(manifest.ids.index(first)) as reader,
         pytest.raises(DecodeError, match="frame 0: of another size"),
@@ -277,14 +276,14 @@ def test_views_that_ask_for_more_than_there_is_are_told(
     more: dict[str, View] = {"video": VideoView(fps=30, short_side=112, train=same, eval=same)}
     PackedVideos(packs["shards"], more).find()
     assert [record.getMessage() for record in caplog.records] == [
-        "data.views.video.fps=30: the pack has no more than 16",
-        "data.views.video.short_side=112: the pack has no more than 32",
+        "views.video.fps=30: the pack has no more than 16",
+        "views.video.short_side=112: the pack has no more than 32",
     ]
 
 
 def test_views_that_ask_for_all_there_is_are_told(packs: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     PackedVideos(packs["shards"], {"video": VideoView(fps=16, short_side=None, train=same, eval=same)}).find()
-    told = "data.views.video.short_side=null: the pack has no more than 32"
+    told = "views.video.short_side=null: the pack has no more than 32"
     assert [record.getMessage() for record in caplog.records] == [told]
 
 

@@ -50,5 +50,5 @@ def test_one_instance_can_be_a_batch() -> None:
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(11, 1), (0, 1), (5, 2)])
 def test_impossible_batch_sizes_are_refused(batch_size: int, world_size: int) -> None:
-    with pytest.raises(UserError, match=f"data.batch_size={batch_size}: allowed"):
+    with pytest.raises(UserError, match=f"batch_size={batch_size}; allowed"):
         EpochSampler(10, batch_size, 1, seed=0, world_size=world_size)

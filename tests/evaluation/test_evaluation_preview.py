@@ -37,7 +37,7 @@ HOSTILE = '<img src=x onerror="window.broken=1">&\'<script>window.broken=1<'
 
 def preview(source: Source, root: Path, out: Path, **kwargs) -> tuple[str, list]:
     found = source.trainable(source.at(root).find())
-    plain = type(source)(originals(source.views))  # pyright: ignore
+    plain = source.with_views(originals(source.views))
     shown, broken = write_preview(source, plain, found, out, **{"n": 3, "draws": 2, "seed": 0, **kwargs})
     html = out.read_text("utf-8")
     assert html.count("<article") == shown
@@ -153,7 +153,7 @@ def test_a_clip_is_no_larger_than_its_limit() -> None:
 
 def test_a_transform_that_cannot_be_shown_is_named(tiny_videos: Path, tmp_path: Path) -> None:
     bare = VideoView(frames=4, train=lambda frames: frames, eval=VideoEval(24))
-    with pytest.raises(UserError, match=r"data.views.video.train: function cannot be shown; allowed: .*denormalise"):
+    with pytest.raises(UserError, match=r"views.video.train: function cannot be shown; allowed: .*denormalise"):
         preview(VideoFolder(None, {"video": bare}), tiny_videos, tmp_path / "a.html")
 
 

@@ -157,7 +157,8 @@ def test_a_folder_is_embedded_with_what_was_asked(model, tiny_videos, tmp_path):
     assert set(table.labels) <= set("0123456789")
     again = embed_folder(model, tiny_videos, tmp_path / "a", views=["audio"], workers=0, label_pattern=r"(\d)\.mp4")
     assert again.hash == table.hash
-    trained = Model(model.branches, model.source, about={"checkpoint": "x"}, trained_on=(tiny_videos, table.ids[:3]))
+    trained_on = tiny_videos, lambda: table.ids[:3]
+    trained = Model(model.branches, model.source, about={"checkpoint": "x"}, trained_on=trained_on)
     card = embed_folder(trained, clips_to_embed(trained, tiny_videos, workers=0), tmp_path / "b", workers=0).card
     assert (card["checkpoint"], card["training_overlap"]) == ("x", 3)
 

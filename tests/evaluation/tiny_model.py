@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from avssl.data.clip_files import Clips
+from avssl.data.clip_files import VideoFolder
 from avssl.data.clips import AudioView, VideoView
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.evaluation.model import Model
@@ -39,4 +39,4 @@ def tiny_model() -> Model:
     with torch.no_grad():
         for head, x in ((branches[name].head, x) for name, x in branches.features(views).items()):
             head[-1].bias.copy_(-head[-1].weight @ x.mean(0))  # centred, so that directions differ
-    return Model(branches.eval(), Clips(VIEWS))
+    return Model(branches.eval(), VideoFolder(None, VIEWS))

@@ -101,6 +101,10 @@ class Reader:
             except RuntimeError as error:
                 if "No audio frames were decoded" in str(error):
                     return round(start_s * rate), np.zeros(0, np.float32)
+                if "does not support seeking" in str(error) and start_s > 0:  # swf: torchcodec 0.17 seeks, 0.13 did not
+                    position, samples = self._played_between(0.0, stop_s)
+                    first = max(round(start_s * rate), position)
+                    return first, samples[first - position :]
                 raise
         return round((got.pts_seconds - origin_s) * rate), got.data.mean(0).numpy()
 

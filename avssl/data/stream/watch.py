@@ -103,7 +103,7 @@ def _story(loader: DataLoader, workers: Sequence[Any], error: str) -> str | None
     if not dead:
         busy = sorted((work for work in works if work), key=lambda work: -work[1])
         on = ", ".join(f"{path} ({seconds:.0f} s)" for path, seconds in busy) or "no file"
-        return f"no batch within data.timeout_s={loader.timeout:g}; the workers are on {on}; {REMEDY}"
+        return f"timeout_s={loader.timeout:g}: no batch within it; the workers are on {on}; {REMEDY}"
     told = [f"{work[0] if (work := works[n]) else 'between files'}: a worker {_end(workers[n].exitcode)}" for n in dead]
     return f"{'; '.join(told)}; {REMEDY}"
 
