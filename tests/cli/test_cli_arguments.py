@@ -222,7 +222,7 @@ def test_hydras_errors_are_sentences(word: str, sentence: str):
         ("embed", ["empty"], "checkpoint=empty: no checkpoint is in it"),
         ("embed", ["run"], "data.root is missing: avssl-embed RUN FOLDER out=EMB"),
         ("embed", ["run", "empty"], "out is missing: avssl-embed RUN FOLDER out=EMB"),
-        ("embed", ["emb", "empty", "out=x"], "checkpoint=emb: it is a folder that avssl-embed wrote; allowed: a run's"),
+        ("embed", ["emb", "empty", "out=x"], "checkpoint=emb: it is a folder that avssl-embed wrote; allowed: a run"),
         ("eval", ["run"], "embeddings=run: no finished embeddings are in it; allowed: a folder that avssl-embed wrote"),
         ("eval", [], "embeddings is missing: avssl-eval EMB"),
         ("search", ["emb"], "query is missing: avssl-search EMB QUERY ..."),
