@@ -39,9 +39,21 @@ LIMITS = {
 """Least and most of what decides how much memory a view takes: beyond them a checkpoint is no one's."""
 
 
+MISSING = "missing"
+"""In place of a spec: why there is none."""
+
+
 def source_spec(source: Source) -> dict[str, Any]:
     """What `build_source` makes a source of the same kind from again; augmentations and places are left out."""
     return spec_of(source, KINDS)
+
+
+def spec_or_reason(source: Source) -> dict[str, Any]:
+    """`source_spec`, or where a view's transform is no plain names and values {"missing": why}."""
+    try:
+        return source_spec(source)
+    except UserError as error:
+        return {MISSING: f"the data's views are no plain names: {error}"}
 
 
 def build_source(spec: Mapping[str, Any], trust: Trust = False) -> Source:
@@ -51,6 +63,8 @@ def build_source(spec: Mapping[str, Any], trust: Trust = False) -> Source:
     >>> build_source({"name": "image_folder", "views": {"image": view}}).views["image"].eval.size
     32
     """
+    if isinstance(reason := spec.get(MISSING), str):
+        raise UserError(f"data: {reason}; allowed: avssl.load(..., views=), the views themselves")
     check("data", type(spec.get("name")).__name__, isinstance(spec.get("name"), str), "a spec with a name")
     _check_limits(spec, "data")
     try:
@@ -68,6 +82,8 @@ def stored_statistics(spec: Mapping[str, Any], view: str) -> tuple[list[float], 
 
     None: it has none. UserError: they are no numbers.
     """
+    if MISSING in spec:
+        return None
     try:
         transform = spec["views"][view]["eval"]
         mean, std = transform.get("mean"), transform.get("std")

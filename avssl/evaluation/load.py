@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+from avssl.data.source import Source
 from avssl.data.spec import build_source
 from avssl.data.transforms.audio import LogSpectrogram
 from avssl.errors import UserError
@@ -29,13 +31,14 @@ def load(
     trust: Trust = False,
     device: torch.device | str = "cpu",
     branches: Encoders | None = None,
+    views: Source | Mapping[str, Any] | None = None,
 ) -> Model:
     """The model of a run, of a checkpoint, of an exported folder, or "USER/NAME" of the Hugging Face Hub.
 
     Nothing in the files is run. With `trust` the classes of others that config.json names are imported, and named in
     the log: all of them with True, or those of the given names, as "my_encoder.MyEncoder". Their modules have to be on
     Python's path; loading adds no folder to it, neither the model's nor the working one. `branches`: modules of your
-    own to fill, where a checkpoint could not describe them.
+    own to fill, and `views`: a source or views by name, where a checkpoint could not describe them.
     A file .pth.tar is taken for a checkpoint as published for AVID and AVID-CMA (licence CC BY-NC 4.0, not for
     commercial use), whose spectrograms are normalized by one mean and standard deviation here.
     UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
@@ -55,7 +58,7 @@ def load(
     folder = locate(place)
     exported = read_model(folder, trust, branches)
     try:
-        source = build_source(exported.data, trust)
+        source = views or build_source(exported.data, trust)
     except UserError as error:
         raise UserError(f"{folder / CONFIG}: {error}") from error
     about = {"checkpoint": str(file.resolve() if file.exists() else place)}

@@ -59,18 +59,28 @@ def check_inputs(branches: nn.Module, views: Views) -> None:
     for module in training:
         module.training = False
     try:
-        for view, x in views.items():
-            try:
-                branches({view: x})
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # what an encoder raises for a wrong shape is its own affair
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if (reason := _refusal(branches, views)) is None:
+            return
+        for view, x in views.items() if hasattr(branches, "features") else ():  # those that go view by view
+            if (of_view := _refusal(branches, {view: x})) is not None:
                 shape = f"an input of shape {list(x.shape[1:])}"
-                raise UserError(f"views.{view}: its encoder does not take {shape} ({reason})") from error
+                raise UserError(f"views.{view}: its encoder does not take {shape} ({of_view})")
+        shapes = {view: list(x.shape[1:]) for view, x in views.items()}
+        raise UserError(f"views: the branches do not take inputs of the shapes {shapes} ({reason})")
     finally:
         for module in training:
             module.training = True
+
+
+def _refusal(branches: nn.Module, views: Views) -> str | None:
+    """What is raised when they are called; an encoder raises what it likes for a wrong shape."""
+    try:
+        branches(views)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return None
 
 
 def features_of(branches: Any, views: Views) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -263,7 +264,11 @@ def _at_most(shapes: Mapping[str, tuple[int, ...]], branches: int) -> Iterator[N
         "numbers": sum(map(math.prod, shapes.values())) + SPARE_NUMBERS * branches,
     }
 
+    thread = get_ident()
+
     def count(module: nn.Module, name: str, weights: nn.Parameter) -> None:
+        if get_ident() != thread:  # the hook is everybody's
+            return
         left["tensors"] -= 1
         left["numbers"] -= weights.numel()
         if min(left.values()) < 0:

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from avssl import distributed
 from avssl.console import console, progress
 from avssl.data.source import Files, Source
-from avssl.data.spec import source_spec, stored_statistics
+from avssl.data.spec import spec_or_reason, stored_statistics
 from avssl.data.statistics import first_sound, normalized
 from avssl.data.stream.columns import order_of, too_heavy
 from avssl.data.stream.loader import batches, train_loader
@@ -289,7 +289,7 @@ class Saver:
     ) -> None:
         self._out, self._record, self._ids, self._notes = out, dict(record), ids, dict(notes)
         self._objective, self._optimizer = objective, optimizer
-        self._data, self._steps, self._keep = source_spec(source), steps_per_epoch, settings.keep_every
+        self._data, self._steps, self._keep = spec_or_reason(source), steps_per_epoch, settings.keep_every
 
     def __call__(self, position: Position) -> None:
         if not distributed.is_main():

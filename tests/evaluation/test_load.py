@@ -243,6 +243,47 @@ def test_modules_that_keep_no_arguments_train_and_are_filled(tiny_videos: Path, 
     assert all(x.equal(done[key]) for key, x in again.state_dict().items() if isinstance(x, torch.Tensor))
 
 
+def halves(frames: torch.Tensor) -> torch.Tensor:
+    return frames[..., :24, :24].float().permute(1, 0, 2, 3) / 255
+
+
+def test_views_that_are_no_plain_names_train_and_are_given_again(tiny_videos: Path, tmp_path: Path):
+    views = {**VIEWS, "video": VideoView(frames=4, fps=8, short_side=24, eval=halves)}
+    spec = {
+        "video": {"encoder": {"name": "r2plus1d", "depth": 10, "width": 4}},
+        "audio": {"encoder": {"name": "conv2d10", "width": 4}},
+    }
+    run = avssl.fit(Made(spec, SimSiam), VideoFolder(tiny_videos, views), out=tmp_path / "run", **SETTINGS)
+    with pytest.raises(UserError) as error:
+        avssl.load(run)
+    assert "config.json: data: the data's views are no plain names: " in str(error.value)
+    assert str(error.value).endswith("; allowed: avssl.load(..., views=), the views themselves")
+    for given in (views, VideoFolder(None, views)):
+        model = avssl.load(run, views=given)
+        assert model.embed(next(tiny_videos.rglob("*.mp4")))["video"].shape == (1, 8)
+    assert avssl.fit(
+        Made(spec, SimSiam), VideoFolder(tiny_videos, views), out=tmp_path / "run", resume="auto", **SETTINGS
+    ).finished
+
+
+class Mixed(nn.Module):
+    """Branches that need all views at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 8)
+
+    def forward(self, views: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        both = (views["image/0"] + views["image/1"]).mean((2, 3))
+        return dict.fromkeys(views, self.layer(both))
+
+
+def test_branches_that_need_all_views_at_once_train(cameras: Path, tmp_path: Path):
+    objective = SimSiam(Mixed(), ["image/0", "image/1"], 8)
+    run = avssl.fit(objective, MultiCamera(cameras, size=32), out=tmp_path / "run", **SETTINGS)
+    assert json.loads((run.checkpoint / CONFIG).read_text())["branches"] is None
+
+
 @pytest.mark.parametrize("place", ["run", "checkpoint", "config.json", "model.safetensors", "a link"])
 def test_a_place_is_named_in_several_ways(place: str, tiny_run: Path, tmp_path: Path):
     (tmp_path / "link").symlink_to(tiny_run)
