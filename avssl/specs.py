@@ -50,6 +50,9 @@ def spec_of(thing: Any, table: Table) -> Any:
         return [spec_of(value, table) for value in thing]
     if (known := getattr(thing, BUILT_FROM, None)) is not None:
         return dict(known)
+    if inspect.isroutine(thing) or inspect.isclass(thing):
+        name = getattr(thing, "__qualname__", "?")
+        raise UserError(f"{name} is a function or class: no checkpoint could hold it; allowed: an object of a class")
     kind = type(thing)
     target = f"{kind.__module__}:{kind.__qualname__}"
     name = next((name for name, known in table.items() if known == target), None) or _name_of(kind)
