@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import check
+from avssl.specs import Trust
 
 if TYPE_CHECKING:
     from avssl.data.manifest import Manifest
@@ -68,7 +69,7 @@ def train(
         return train_config(config)
 
 
-def embed(model: Model | Place, root: Place, out: Place, *, trust: bool = False, **settings: Any) -> Embeddings:
+def embed(model: Model | Place, root: Place, out: Place, *, trust: Trust = False, **settings: Any) -> Embeddings:
     """Embed every clip of a folder; the same as `avssl-embed MODEL ROOT out=OUT`.
 
     model: what `avssl.load` gives, or takes. settings: those of `avssl.evaluation.embed.embed_folder` (batch_size=,
