@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import check
+from avssl.specs import Trust
 
 if TYPE_CHECKING:
     from avssl.data.manifest import Manifest
@@ -40,8 +41,13 @@ def train(
     overrides: any other key of the config, as on the command line: ["data.size=64", "branches=tiny"].
     UserError: a key, value or folder that is not allowed. An own objective object: see `avssl.fit`.
 
-        run = avssl.train("~/videos", objective="er", out="runs/er", minutes=10)
-        model = avssl.load(run)
+    >>> import avssl
+    >>> small = ["branches=tiny", "data.size=32", "data.workers=0"]
+    >>> run = avssl.train("videos", objective="er", out="runs/er", epochs=1, overrides=small)
+    videos: 24 usable, 0 left out
+    ...
+    >>> run.finished, round(run.metrics[-1]["epoch"])
+    (True, 1)
     """
     from avssl.cli.compose import compose
     from avssl.cli.keys import in_keys_of
@@ -63,15 +69,21 @@ def train(
         return train_config(config)
 
 
-def embed(model: Model | Place, root: Place, out: Place, *, trust: bool = False, **settings: Any) -> Embeddings:
+def embed(model: Model | Place, root: Place, out: Place, *, trust: Trust = False, **settings: Any) -> Embeddings:
     """Embed every clip of a folder; the same as `avssl-embed MODEL ROOT out=OUT`.
 
     model: what `avssl.load` gives, or takes. settings: those of `avssl.evaluation.embed.embed_folder` (batch_size=,
     workers=, manifest=, split=, views=, clips=, label_pattern=, timeout_s=).
     A stopped embedding goes on where it was, a finished one is read. UserError: see there.
 
-        table = avssl.embed(model, "~/videos", out="emb")
-        table["audio"]  # float32 [n D]
+    >>> import avssl
+    >>> from avssl.data import VideoFolder
+    >>> from avssl.models import build_branches
+    >>> tiny = {"video": {"name": "r2plus1d", "depth": 10, "width": 2}, "audio": {"name": "conv2d10", "width": 2}}
+    >>> model = avssl.Model(build_branches(tiny, dim=8), VideoFolder(size=32))
+    >>> table = avssl.embed(model, "videos", out="emb", workers=0)
+    >>> table["audio"].shape, table.paths[0], table.labels[0]
+    ((24, 8), 'clover/clover_00004.mp4', 'clover')
     """
     from avssl.evaluation.embed import embed_folder
     from avssl.evaluation.load import load
@@ -87,6 +99,11 @@ def pack(files: Manifest | Place, out: Place, *, format: str = "mp4", workers: i
     files: what `avssl.scan` gives, a manifest's file, or a folder, which is scanned. format: "mp4", "shards", "memmap".
     settings: size=, fps=, rate_hz=, quality=, crf=, gop=, shard_mb= of `avssl.data.pack.settings.Settings`.
     UserError: no usable file, a setting that is not allowed, another pack in `out`.
+
+    >>> import avssl
+    >>> packed = avssl.pack("videos", out="packed", size=32, fps=8)
+    >>> len(packed), packed.paths[0]
+    (24, 'clover/clover_00004.mp4')
     """
     from avssl.data.manifest import Manifest as Table
     from avssl.data.pack.run import pack as pack_files

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """A mistake of the user's: the command prints it as one line and exits with status 2."""
+    """A mistake of the user's: the command prints it as one line and exits with status 2.
+
+    >>> import avssl
+    >>> try:
+    ...     avssl.load("nowhere")
+    ... except avssl.UserError as error:
+    ...     print(error)
+    nowhere: no such folder; allowed: a run, a checkpoint, an exported folder, or USER/NAME of the Hugging Face Hub
+    """
 
 
 def check(name: str, value: object, ok: bool, allowed: str) -> None:

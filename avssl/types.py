@@ -20,7 +20,12 @@ Views = Mapping[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Views of the same B instances; `index` [B] holds their rows in the training manifest."""
+    """Views of the same B instances; `index` [B] holds their rows in the training manifest.
+
+    >>> batch = Batch(torch.arange(4), {"video": torch.zeros(4, 3, 8, 32, 32), "audio": torch.zeros(4, 1, 64, 200)})
+    >>> batch.to("cpu").views["audio"].shape
+    torch.Size([4, 1, 64, 200])
+    """
 
     index: Int64[Tensor, " batch"]
     views: dict[str, Tensor]
@@ -36,7 +41,13 @@ class Batch:
 
 
 class LossOutput(NamedTuple):
-    """What an objective returns: the scalar to minimise; the rest is detached and for the log and diagnostics only."""
+    """What an objective returns: the scalar to minimise; the rest is detached and for the log and diagnostics only.
+
+    >>> output = LossOutput(torch.tensor(2.0), {"chance": torch.tensor(3.5)})
+    >>> loss, terms, embeddings = output
+    >>> print(f"{loss:.1f}", sorted(terms), embeddings)
+    2.0 ['chance'] {}
+    """
 
     loss: Float[Tensor, ""]
     terms: dict[str, Tensor]

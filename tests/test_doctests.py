@@ -21,6 +21,14 @@ HELPERS = ("Objective", "SharedState", "raw_embeddings", "unit_embeddings")
 """Shown by the examples of the losses."""
 
 
+@pytest.fixture
+def place(tiny_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Examples run in an empty folder beside `videos`, and may write to it."""
+    (tmp_path / "videos").symlink_to(tiny_videos)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_print_what_they_say(module: str, caplog: pytest.LogCaptureFixture):
     caplog.set_level("WARNING", "avssl")  # a command that ran in this process before prints the log

@@ -98,7 +98,8 @@ def _no_option(word: str, name: str) -> str:
         return f"{word} needs a value"
     known = [option for option in (*FLAGS, *VALUES) if option.startswith("--")]
     meant = did_you_mean(get_close_matches(name, known, 1, 0.7) if name.startswith("--") else [])
-    return f"{word}: no such option{meant}; allowed: {', '.join(known)}; a file of this name is ./{word}"
+    setting = f"; a setting is written {name[2:]}=VALUE" if name.startswith("--") and not meant else ""
+    return f"{word}: no such option{meant}{setting}; allowed: {', '.join(known)}; a file of this name is ./{word}"
 
 
 def read_words(words: Sequence[str], paths: tuple[PathKey, ...], usage: str, multirun: bool = False) -> CommandLine:
@@ -152,12 +153,20 @@ def _places(
             settings.append(word)
             continue
         if not places:
-            raise UserError(f"{word}: neither KEY=VALUE nor one of the paths in {usage}")
+            raise UserError(f"{word}: neither KEY=VALUE nor one of the paths in {usage}{_without_quotes(words)}")
         path = places[0] if places[0].many else places.pop(0)
         if path.file_key and _is_file(word):
             path = PathKey(path.file_key, FILE, path.name)
         found.append((path, word))
     return found, settings
+
+
+def _without_quotes(words: Sequence[str]) -> str:
+    """What to say where words one after the other are the parts of a name that exists."""
+    parts = ((start, end) for start in range(len(words)) for end in range(start + 2, len(words) + 1))
+    names = (" ".join(words[start:end]) for start, end in parts)
+    found = next((name for name in names if is_there(name)), None)
+    return "" if found is None else f"; a name with blanks goes into quotes: '{found}'"
 
 
 def _is_file(word: str) -> bool:

@@ -52,6 +52,11 @@ def scan(
     was killed, are taken over. Workers have `timeout_s` and `memory_mb` MiB for each file, and one of them that a file
     kills is replaced; with 0 workers the files are opened in this process, without limits.
     `on_file(done, total)` is called after each file. Raises UserError for a folder without media files.
+
+    >>> import avssl
+    >>> manifest = avssl.scan("videos")
+    >>> len(manifest), manifest.paths[0], set(manifest.column("status"))
+    (24, 'clover/clover_00004.mp4', {'ok'})
     """
     root = Path(root).expanduser()
     check_choice("check", check, CHECKS)

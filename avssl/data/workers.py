@@ -22,7 +22,8 @@ def worker_context(needs: object = None) -> BaseContext:
     """
     script_is_needed = b"__main__" in bytes(ForkingPickler.dumps(needs))
     context = multiprocessing.get_context("forkserver") if script_is_needed else _WithoutScript()
-    context.set_forkserver_preload(["avssl.data.cameras", "avssl.data.transforms.image"])
+    # torchvision too, which avssl imports where it is used: a worker must not begin with that
+    context.set_forkserver_preload(["avssl.data.cameras", "torchvision.io", "torchvision.transforms.v2"])
     return context
 
 

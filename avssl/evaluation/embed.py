@@ -18,6 +18,7 @@ from rich.progress import track
 from torch import Tensor
 
 from avssl import distributed
+from avssl.console import console, has_bars
 from avssl.data.clip_files import VideoFolder
 from avssl.data.images import ImageFolder
 from avssl.data.pack.store import url_of
@@ -240,7 +241,8 @@ def _tables(
     """The finished table of each part, in turn."""
     keys = [_batches(dataset, part, batch_size) for part in parts]
     loader = eval_loader(dataset, [batch for part in keys for batch in part], workers, timeout_s=timeout_s)
-    batches = iter(track(watched(loader), "embedding", len(loader), disable=not distributed.is_main()))
+    silent = not (distributed.is_main() and has_bars())
+    batches = iter(track(watched(loader), "embedding", len(loader), console=console, disable=silent))
     for part in keys:
         tables, broken = [], dict[int, Broken]()
         for _ in part:

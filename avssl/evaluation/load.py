@@ -42,6 +42,15 @@ def load(
     A file .pth.tar is taken for a checkpoint as published for AVID and AVID-CMA (licence CC BY-NC 4.0, not for
     commercial use), whose spectrograms are normalized by one mean and standard deviation here.
     UserError: no model, another format, changed bytes, an unknown name, code of others where there is no trust.
+
+    >>> import avssl
+    >>> from avssl.data import ImageFolder
+    >>> from avssl.models import build_branches
+    >>> model = avssl.Model(build_branches({"image": "torchvision/resnet18"}, dim=8), ImageFolder(size=32))
+    >>> folder = model.save_pretrained("export")
+    >>> avssl.load("export")
+    Model on cpu, weights ...
+      image: TorchvisionEncoder, image -> 8
     """
     file = local(place)
     if is_official(file):

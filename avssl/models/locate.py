@@ -54,7 +54,7 @@ def local(place: PathLike[str] | str) -> Path:
         path.exists()
     except (OSError, RuntimeError, TypeError, ValueError) as error:  # too long, nobody's ~, no text, a zero byte
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{str(place)[:80]}: {reason}; allowed: {ALLOWED}") from error
+        raise UserError(f"{str(place)[:80]}: {reason}; allowed: {ALLOWED}") from None
     return path
 
 
@@ -103,4 +103,4 @@ def fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=[CONFIG, WEIGHTS]))
     except Exception as error:  # the library, and what it asks the network with, raise a dozen kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{name}: not here, and not to be had from the Hub ({reason}); allowed: {ALLOWED}") from error
+        raise UserError(f"{name}: not here, and not to be had from the Hub ({reason}); allowed: {ALLOWED}") from None

@@ -85,6 +85,18 @@ def fit(
 
     Ctrl-C and SIGTERM end it after a checkpoint; `Run.finished` tells. Under torchrun every process calls it.
     UserError: a value that is not allowed, no usable file, a file that breaks.
+
+    >>> import avssl
+    >>> from avssl.data import VideoFolder
+    >>> from avssl.models import build_branches
+    >>> from avssl.objectives import InfoNCE
+    >>> tiny = {"video": {"name": "r2plus1d", "depth": 10, "width": 2}, "audio": {"name": "conv2d10", "width": 2}}
+    >>> objective, source = InfoNCE(build_branches(tiny, dim=8)), VideoFolder("videos", size=32)
+    >>> run = avssl.fit(objective, source, out="runs/mine", epochs=1, workers=0)
+    videos: 24 usable, 0 left out
+    ...
+    >>> sorted(file.name for file in run.checkpoint.iterdir())
+    ['config.json', 'model.safetensors', 'training.json', 'training.safetensors']
     """
     check_not_in_worker("avssl.fit")
     chosen, rule = Settings.of(settings), _rule(optimizer)

@@ -13,7 +13,13 @@ MANIFEST, REPORT, METRICS = "manifest.parquet", "report.html", "metrics.csv"
 
 @dataclass(frozen=True)
 class Run:
-    """What `avssl.train` and `avssl.fit` give; it stands for its folder wherever a path does (`avssl.load(run)`)."""
+    """What `avssl.train` and `avssl.fit` give; it stands for its folder wherever a path does (`avssl.load(run)`).
+
+    >>> from pathlib import Path
+    >>> run = Run(Path("runs/er"))
+    >>> print(run.report)
+    runs/er/report.html
+    """
 
     folder: Path
     finished: bool = True

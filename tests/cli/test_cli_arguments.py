@@ -232,6 +232,9 @@ def test_hydras_errors_are_sentences(word: str, sentence: str):
         ("prep", ["scna"], "did you mean scan?"),
         ("train", [".", "name=${nmae}"], "${nmae} names no key, did you mean name?; text as it is: \\${nmae}"),
         ("train", ["--multrun"], "--multrun: no such option, did you mean --multirun?"),
+        ("train", ["--objective", "er"], "--objective: no such option; a setting is written objective=VALUE"),
+        ("train", ["my", "own", "videos", "data.size=64"], "own: neither KEY=VALUE nor one of the paths in"),
+        ("train", ["my", "own", "videos"], "a name with blanks goes into quotes: 'my own videos'"),
         ("train", ["--config-dir", "nowhere"], "--config-dir=nowhere: no such folder"),
         ("train", ["--config-name", "nowhere"], "--config-name=nowhere: no such file"),
     ],
@@ -242,6 +245,7 @@ def test_what_is_missing_or_something_else_is_said_in_one_line(
     (here / "run").mkdir()
     (here / "emb").mkdir()
     (here / "empty").mkdir()
+    (here / "my own videos").mkdir()
     for name in ("run/last.pt", "emb/embeddings.parquet", "emb/card.json", "file.mp4"):
         (here / name).touch()
     done = run(command, *words) if sentence else run(command, *words, "--cfg", "job")

@@ -68,7 +68,7 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("cut.png", None, "corrupted"),
+        ("cut.png", None, "a broken PNG: image file is truncated"),
         ("cut.jpg", None, "truncated"),
         ("text.png", b"hello", "Unsupported image file"),
         ("empty.png", b"", "an empty file"),
