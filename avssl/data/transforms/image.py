@@ -78,14 +78,14 @@ class ImageEval:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
-        from torchvision.transforms import v2  # slow to import
-
         self.size, self.resize, self.mean, self.std = size, resize, list(mean), list(std)
-        self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
         self._normalise, self._mean, self._std = _normaliser(mean, std), mean, std
 
     def __call__(self, image: UInt8[Tensor, "3 h w"]) -> Float32[Tensor, "3 size size"]:
-        return self._normalise(self._steps(image))
+        from torchvision.transforms.v2.functional import center_crop, resize  # slow to import
+
+        shrunk = resize(image, [self.resize or self.size], antialias=True)
+        return self._normalise(center_crop(shrunk, [self.size, self.size]))
 
     def denormalise(self, image: Float32[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
         """The picture that the network sees."""

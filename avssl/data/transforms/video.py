@@ -72,14 +72,14 @@ class VideoEval:
         mean: Sequence[float | int] = IMAGENET_MEAN,
         std: Sequence[float | int] = IMAGENET_STD,
     ) -> None:
-        from torchvision.transforms import v2  # slow to import
-
         self.size, self.resize, self.mean, self.std = size, resize, list(mean), list(std)
-        self._steps = v2.Compose([v2.Resize(resize or size, antialias=True), v2.CenterCrop(size)])
         self._normalise, self._mean, self._std = _Normalise(mean, std), mean, std
 
     def __call__(self, frames: UInt8[Tensor, "t 3 h w"]) -> Float32[Tensor, "3 t size size"]:
-        return self._normalise(self._steps(frames))
+        from torchvision.transforms.v2.functional import center_crop, resize  # slow to import
+
+        shrunk = resize(frames, [self.resize or self.size], antialias=True)
+        return self._normalise(center_crop(shrunk, [self.size, self.size]))
 
     def denormalise(self, clip: Float32[Tensor, "3 t h w"]) -> UInt8[Tensor, "t 3 h w"]:
         """The frames that the network sees."""
